@@ -1,0 +1,58 @@
+# Each target does all of its own set-up. The work is in `python -m cli` and `python -m toolchain`; this file only gives it short names.
+PYTHON ?= python3
+STACK  ?= embedded
+COLOR  ?= blue
+RUN    := $(PYTHON) -m toolchain run --
+CLI    := $(RUN) python -m cli --stack $(STACK)
+
+.DEFAULT_GOAL := help
+.PHONY: help tools up down env status fail heal watch test test-unit check format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: ## install every tool (the other targets do it by themselves)
+	@$(PYTHON) -m toolchain install
+
+up: tools ## two clusters, and blue that fails over to green
+	@$(CLI) up
+
+down: tools ## destroy the stack; nothing of it is left
+	@$(CLI) down
+
+env: tools ## eval "$$(make -s env)" puts pulumi, kubectl and the stack's settings into a shell
+	@$(CLI) env
+
+status: tools ## what runs, and the failover resources with their state
+	@$(CLI) status
+
+fail: tools ## the blue app reports itself unhealthy (COLOR=green for the other)
+	@$(CLI) fail --color $(COLOR)
+
+heal: tools ## the blue app is healthy again
+	@$(CLI) heal --color $(COLOR)
+
+watch: tools ## who answers, live
+	@$(CLI) watch
+
+test: tools test-unit ## every test: units first, then Pulumi's engine, Envoy, embedded clusters, the whole stack
+	@$(RUN) python -m pytest -q -m "engine or envoy"
+	@$(RUN) python -m pytest -q -m cluster
+	@$(RUN) python -m pytest -q -m e2e
+	@$(RUN) sh -c 'cd embedded/node && go test ./...'
+
+test-unit: tools ## the tests that start no process
+	@$(RUN) python -m pytest -q -m unit
+
+check: tools ## format, lint, types, layers
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports --no-cache
+	@$(RUN) sh -c 'unformatted=$$(gofmt -l embedded toolchain/modules); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }'
+	@$(RUN) sh -c 'cd embedded/node && go vet ./...'
+
+format: tools ## put the formatting right
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+	@$(RUN) gofmt -w embedded toolchain/modules

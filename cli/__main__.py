@@ -1,0 +1,94 @@
+"""`python -m cli COMMAND`: the commands behind the Makefile's targets."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import toolchain
+from cli import kubeconfigs, traffic
+from cli.stack import CommandFailed, Stack
+from cli.workspace import PROJECT, open_workspace
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. Each command's help is what `make help` shows for it."""
+    top = argparse.ArgumentParser(prog="python -m cli", description=__doc__)
+    top.add_argument("--stack", default="embedded", help="the Pulumi stack to work on (default: embedded)")
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="bring the stack up and show the first answer")
+    commands.add_parser("down", help="destroy the stack; nothing of it is left")
+    commands.add_parser("env", help="print the settings that put pulumi, kubectl and the stack into a shell")
+    commands.add_parser("status", help="what runs, and the failover resources with their state")
+    for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
+        commands.add_parser(name, help=text).add_argument("--color", default="blue", help="which app (default: blue)")
+    watch = commands.add_parser("watch", help="who answers, live")
+    watch.add_argument("--seconds", type=float, help="end after so many seconds (default: when interrupted)")
+    return top
+
+
+def run(arguments: argparse.Namespace, stack: Stack) -> None:
+    """Do what the command line asks for."""
+    match arguments.command:
+        case "up":
+            stack.up()
+            kubeconfigs.write(stack, stack.outputs())
+        case "down":
+            stack.down()
+        case "env":
+            print_environment(stack)
+        case "status":
+            status(stack)
+        case "fail":
+            traffic.set_health(stack, color=arguments.color, health=traffic.Health.FAIL)
+        case "heal":
+            traffic.set_health(stack, color=arguments.color, health=traffic.Health.OK)
+        case "watch":
+            traffic.watch(stack.proxy_url(), seconds=arguments.seconds)
+
+
+def print_environment(stack: Stack) -> None:
+    """Print shell exports; what else there is to say goes to stderr, since the output is evaluated."""
+    stack.initialise()
+    files = kubeconfigs.write(stack, stack.outputs())
+    settings = stack.workspace.environment() | ({"KUBECONFIG": os.pathsep.join(map(str, files))} if files else {})
+    for name, value in (toolchain.environment() | settings).items():
+        print(f"export {name}={shlex.quote(value)}")
+    if not files:
+        print(f"stack {stack.name!r} is not up yet: kubectl has no cluster until you run: pulumi up -s {stack.name}", file=sys.stderr)
+
+
+def status(stack: Stack) -> None:
+    """Print the clusters' parts and the failover resources, as far as they can be had."""
+    for directory in sorted(stack.workspace.clusters(stack.name).glob("*")):
+        subprocess.run([sys.executable, "-m", "embedded", "status", "--state-dir", str(directory)], cwd=PROJECT, check=False)
+    for file in kubeconfigs.write(stack, stack.outputs()):
+        print(f"\n{file.stem}:", flush=True)
+        kinds = "upstreams,gateways,virtualservices,failoverschemes,glooinstances,pods,services"
+        kubectl = [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
+        subprocess.run([*kubectl, "get", kinds, "-A", "--ignore-not-found"], check=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 1 with one line that says what to do, or 130 when interrupted."""
+    arguments = parser().parse_args(argv)
+    # What ends a command from outside ends what it started too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(arguments, Stack(name=arguments.stack, workspace=open_workspace()))
+    except (CommandFailed, toolchain.ToolMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; go on with: make up    or remove it: make down", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The kubeconfigs of a stack as private files, for `kubectl` in the user's shell and for the commands here.
+
+They come from the stack's secret output; the user's own kubeconfig is never read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import toolchain
+from cli.stack import CommandFailed, Stack
+
+
+def directory(stack: Stack) -> Path:
+    """Where a stack's kubeconfigs are kept."""
+    return stack.workspace.root / stack.name / "kubeconfigs"
+
+
+def write(stack: Stack, outputs: dict[str, Any]) -> list[Path]:
+    """Write one file a cluster (0600), in the order of the output, and return them. No output, no file: what an earlier stack left is removed."""
+    folder = directory(stack)
+    shutil.rmtree(folder, ignore_errors=True)
+    kubeconfigs = outputs.get("kubeconfigs") or {}
+    if not kubeconfigs:
+        return []
+    folder.mkdir(mode=0o700, parents=True)
+    files = []
+    for cluster, text in kubeconfigs.items():
+        file = folder / f"{cluster}.yaml"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            handle.write(text)
+        files.append(file)
+    return files
+
+
+def find_deployment(stack: Stack, name: str) -> list[str]:
+    """The `kubectl` command line that reaches the cluster which runs Deployment default/<name>.
+
+    Errors: CommandFailed when the stack is not up or no cluster runs it, with the names that are there.
+    """
+    files = write(stack, stack.outputs())
+    if not files:
+        raise CommandFailed(f"stack {stack.name!r} is not up. Bring it up first: make up")
+    seen = []
+    for file in files:
+        kubectl = [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
+        done = subprocess.run([*kubectl, "get", "deployments", "-n", "default", "-o", "name"], capture_output=True, text=True, check=False)
+        names = [line.removeprefix("deployment.apps/") for line in done.stdout.split()]
+        if name in names:
+            return kubectl
+        seen += [f"{file.stem}: {', '.join(names) or done.stderr.strip() or 'none'}"]
+    raise CommandFailed(f"no cluster runs the deployment {name!r}. What is there: {'; '.join(seen)}")

@@ -1,0 +1,150 @@
+"""The life of a stack: up, first answer, down.
+
+Each is the Pulumi command a user would type plus what has to be true before and after it: the stack exists, the answer has been seen, nothing is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import toolchain
+from cli.workspace import PROJECT, Workspace
+
+FIRST_ANSWER_TIMEOUT = 60.0
+"""Seconds to wait for the first 200 after `pulumi up`."""
+
+
+class CommandFailed(Exception):
+    """A step ended badly. The text is for the user and ends with the next command to run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack of this checkout."""
+
+    name: str
+    workspace: Workspace
+
+    def pulumi(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` on the workspace. Ctrl-C reaches it as well (same process group), and it is given the time to end well."""
+        command = [str(toolchain.find("pulumi")), "--non-interactive", "--cwd", str(PROJECT), *arguments]
+        with subprocess.Popen(
+            command,
+            env={**os.environ, **self.workspace.environment()},
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.PIPE if capture else None,
+            text=True,
+        ) as process:
+            try:
+                out, err = process.communicate()
+            except KeyboardInterrupt:
+                # The terminal has sent the signal to pulumi too: it cancels, saves its state and ends. A second Ctrl-C ends it at once.
+                process.wait()
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, out or "", err or "")
+
+    def exists(self) -> bool:
+        """Whether the backend knows this stack."""
+        return self.name in self.workspace.stacks()
+
+    def initialise(self) -> None:
+        """Prepare the workspace and create the stack in it unless it is there."""
+        self.workspace.prepare()
+        if self.exists():
+            return
+        done = self.pulumi("stack", "init", self.name, capture=True)
+        if done.returncode:
+            raise CommandFailed(f"cannot create stack {self.name!r}: {done.stderr.strip()}\nlook at {self.workspace.backend}, then: make up")
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in the clear. Empty when the stack is not there."""
+        if not self.exists():
+            return {}
+        done = self.pulumi("stack", "output", "--json", "--show-secrets", "-s", self.name, capture=True)
+        if done.returncode:
+            raise CommandFailed(f"cannot read the outputs of stack {self.name!r}: {done.stderr.strip()}")
+        return dict(json.loads(done.stdout or "{}"))
+
+    def proxy_url(self) -> str:
+        """The URL that clients call."""
+        url = self.outputs().get("proxyUrl")
+        if not url:
+            raise CommandFailed(f"stack {self.name!r} is not up. Bring it up first: make up")
+        return str(url)
+
+    def up(self) -> None:
+        """Bring the stack up, or to what the config says now, and wait for the first answer.
+
+        Errors: CommandFailed when Pulumi reports one (it has printed why) or nothing answers in time.
+        """
+        self.initialise()
+        if self.pulumi("up", "--yes", "--skip-preview", "-s", self.name).returncode:
+            raise CommandFailed("the stack is not complete. Put right what is named above, then go on where this stopped: make up")
+        url = self.proxy_url()
+        print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{NEXT_STEPS}")
+
+    def down(self) -> None:
+        """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack."""
+        if self.exists():
+            self.workspace.prepare()
+            self.pulumi("cancel", "--yes", "-s", self.name, capture=True)
+            if self.pulumi("destroy", "--yes", "--skip-preview", "-s", self.name).returncode:
+                # What cannot be asked (a dead API server) is dropped from the state; the clusters themselves are deleted below in any case.
+                print("Pulumi could not remove everything in the usual way; removing the clusters and the state directly.", file=sys.stderr)
+        self._delete_clusters()
+        if self.exists():
+            self.pulumi("stack", "rm", "--yes", "--force", "--preserve-config", "-s", self.name, capture=True)
+        without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
+        self.workspace.forget(self.name)
+        print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
+
+    def _delete_clusters(self) -> None:
+        for directory in sorted(self.workspace.clusters(self.name).glob("*")):
+            subprocess.run([sys.executable, "-m", "embedded", "delete", "--state-dir", str(directory)], cwd=PROJECT, check=True)
+
+
+def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:
+    """The body of the first 200 from `url`, polled for up to `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 -- the stack's own http URL
+                return str(response.read().decode().strip())
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"{url} gave no answer within {timeout:g} s (last: {error}). See why: make status") from error
+            time.sleep(0.1)
+
+
+def without_salt(config: Path) -> None:
+    """Take the line that Pulumi adds for its passphrase out of a stack's config file again, and the file away if it held nothing else."""
+    if not config.exists():
+        return
+    lines = [line for line in config.read_text().splitlines(keepends=True) if not line.startswith("encryptionsalt:")]
+    if any(line.strip() for line in lines):
+        config.write_text("".join(lines))
+    else:
+        config.unlink()
+
+
+
+NEXT_STEPS = """\
+make fail    blue says it is unhealthy: the same URL answers green-pod
+make heal    blue is healthy again: blue-pod
+make watch   who answers, live
+make down    removes all of it
+
+By hand, as the guide has it:
+  eval "$(make -s env)"
+  kubectl --context local port-forward deploy/echo-blue 19000 &
+  curl -X POST http://localhost:19000/healthcheck/fail
+  curl $(pulumi stack output proxyUrl)"""

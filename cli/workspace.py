@@ -1,0 +1,83 @@
+"""Where a checkout keeps its state, and the environment in which `pulumi` works on it.
+
+The embedded stack has a Pulumi home, a local file backend and a passphrase of its own, all below one private directory; the user's own Pulumi home
+and login are never read or written. It does not run Pulumi: `cli.stack` does.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import toolchain
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The state directory of one checkout. Several stacks share it; each has a folder of its own in it for its clusters."""
+
+    root: Path
+    """Private directory (0700) that holds everything below."""
+
+    @property
+    def home(self) -> Path:
+        """PULUMI_HOME: plugins and credentials of this checkout."""
+        return self.root / "pulumi"
+
+    @property
+    def backend(self) -> Path:
+        """The file backend: one JSON file a stack, secrets in it encrypted."""
+        return self.root / "backend"
+
+    @property
+    def passphrase(self) -> Path:
+        """The file (0600) with the generated passphrase that encrypts the secrets of the backend."""
+        return self.root / "passphrase"
+
+    def clusters(self, stack: str) -> Path:
+        """The directory in which a stack's embedded clusters live, one folder each."""
+        return self.root / stack / "clusters"
+
+    def prepare(self) -> None:
+        """Create what is missing. Safe to repeat; an existing passphrase is never replaced, since the backend could not be read any more."""
+        for directory in (self.root, self.home, self.backend):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.passphrase.exists():
+            descriptor = os.open(self.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32))
+        toolchain.install_plugins(self.home)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make `pulumi`, and the program it runs, work on this state and nothing else."""
+        return {
+            "PULUMI_HOME": str(self.home),
+            "PULUMI_BACKEND_URL": self.backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_K8S_CLIENT_BURST": "200",
+            "PULUMI_K8S_CLIENT_QPS": "100",
+            "SERVICE_FAILOVER_STATE": str(self.root),
+        }
+
+    def stacks(self) -> list[str]:
+        """Names of the stacks that the backend knows."""
+        return sorted(file.stem for file in (self.backend / ".pulumi" / "stacks").glob("*/*.json"))
+
+    def forget(self, stack: str) -> None:
+        """Remove what a destroyed stack leaves, and the whole state once no stack is left."""
+        shutil.rmtree(self.root / stack, ignore_errors=True)
+        if not self.stacks():
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def open_workspace() -> Workspace:
+    """The workspace of this checkout: `.state`, or what $SERVICE_FAILOVER_STATE names."""
+    root = os.environ.get("SERVICE_FAILOVER_STATE")
+    return Workspace(root=Path(root).expanduser().resolve() if root else PROJECT / ".state")

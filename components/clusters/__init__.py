@@ -1,0 +1,47 @@
+"""The kinds of clusters. They differ in how they come to be and in where a process in them listens; to the rest of the program they are one `Cluster`."""
+
+from typing import Protocol
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.clusters.embedded import EmbeddedCluster
+from components.config import ClusterKind, ClusterSettings
+
+
+class Cluster(Protocol):
+    """What every kind of cluster offers."""
+
+    cluster_name: str
+    """Its name in the configuration, and in Gloo Federation."""
+    kubeconfig: pulumi.Output[str]
+    """Admin kubeconfig, for this machine. Secret."""
+    context: pulumi.Output[str]
+    """Name of the context in the kubeconfig."""
+    provider: kubernetes.Provider
+    """Provider for everything in the cluster."""
+    identity: pulumi.Output[str]
+    """Changes when, and only when, the cluster is another one."""
+    internal_address: pulumi.Output[str]
+    """URL of the API server for processes in other clusters."""
+    certificate_authority: pulumi.Output[str]
+    """CA of the API server: PEM in base64, as in a kubeconfig."""
+    listen_address: str
+    """The address on which a container listens for others. It may refer to the variable POD_IP."""
+    loopback_address: str
+    """The address on which the containers of one pod reach each other, and nobody in other pods does. It may refer to the variable POD_IP."""
+    realise: str | None
+    """How Kubernetes' addresses become ones that can be dialled, `CIDR=CIDR`; None where they can be as they are."""
+
+    def reachable(self, address: str) -> str:
+        """The address under which this machine reaches `address`, the one of a Service of the cluster."""
+
+    def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
+        """Options for a component in this cluster: it uses the cluster's provider, and goes when the cluster goes."""
+
+
+def create_cluster(settings: ClusterSettings, *, kind: ClusterKind) -> Cluster:
+    """The cluster that the settings describe."""
+    match kind:
+        case ClusterKind.EMBEDDED:
+            return EmbeddedCluster(settings.name, {"cluster_name": settings.name, "region": settings.region, "zone": settings.zone})

@@ -1,0 +1,122 @@
+"""An embedded cluster: a real Kubernetes API server with its node, as processes of this machine.
+
+`python -m embedded` makes, restores and removes it; this component runs that at the right moments of the stack's life and turns its result into a provider.
+"""
+
+import ipaddress
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import yaml
+from pulumi_command import local
+
+PROGRAM = Path(__file__).resolve().parents[2]
+REALISE = "10.64.0.0/10=127.64.0.0/10"
+"""Pods and Services have addresses in ordinary ranges, and each is realised on loopback by another first octet."""
+
+
+class EmbeddedClusterArgs(TypedDict):
+    """Arguments of an EmbeddedCluster. Plain values: they name files and make command lines."""
+
+    cluster_name: str
+    """Name of the cluster: a DNS label of at most 40 characters."""
+    region: str
+    """Topology label of its node."""
+    zone: str
+    """Topology label of its node."""
+
+
+class EmbeddedCluster(pulumi.ComponentResource):
+    """A Kubernetes cluster of host processes, which lives in a directory of this stack. See `components.clusters.Cluster` for its outputs."""
+
+    kubeconfig: pulumi.Output[str]
+    context: pulumi.Output[str]
+    identity: pulumi.Output[str]
+    internal_address: pulumi.Output[str]
+    certificate_authority: pulumi.Output[str]
+
+    def __init__(self, name: str, args: EmbeddedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:EmbeddedCluster", name, None, opts)
+        self.cluster_name = args["cluster_name"]
+        directory = state_directory() / pulumi.get_stack() / "clusters" / self.cluster_name
+        _restore(directory)
+        start = embedded_command("start", directory)
+        self._command = local.Command(
+            f"{name}-cluster",
+            create=start,
+            update=start,  # convergent: it changes a running cluster as far as needed, and its objects stay
+            delete=embedded_command("delete", directory),
+            stdin=json.dumps({"name": self.cluster_name, "region": args["region"], "zone": args["zone"]}),
+            environment={"PYTHONPATH": str(PROGRAM)},
+            # stdout is a kubeconfig with the admin's key: not in a log, not in the state as plain text, not in the environment of the next run.
+            logging=local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
+        )
+        self.kubeconfig = pulumi.Output.secret(self._command.stdout)
+        self.identity = self._command.id
+        parsed = self.kubeconfig.apply(yaml.safe_load)
+        self.context = pulumi.Output.unsecret(parsed.apply(lambda config: str(config["current-context"])))
+        self.internal_address = pulumi.Output.unsecret(parsed.apply(lambda config: str(config["clusters"][0]["cluster"]["server"])))
+        self.certificate_authority = pulumi.Output.unsecret(
+            parsed.apply(lambda config: str(config["clusters"][0]["cluster"]["certificate-authority-data"]))
+        )
+        # Containers share the network of this machine, so each one uses the address of its pod, for others as well as for itself.
+        self.listen_address = self.loopback_address = "$(POD_IP)"
+        self.realise = REALISE
+        self.provider = kubernetes.Provider(
+            f"{name}-provider",
+            kubeconfig=self.kubeconfig,
+            cluster_identifier=self.identity,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
+
+    def reachable(self, address: str) -> str:
+        """`address` realised on loopback."""
+        return realised(address, REALISE)
+
+    def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
+        """Options for what is in the cluster. Deleting the cluster deletes all of it, so nothing of it is deleted one by one."""
+        return pulumi.ResourceOptions(provider=self.provider, deleted_with=self._command, depends_on=depends_on)
+
+
+def state_directory() -> Path:
+    """Where this checkout keeps the state of its stacks: `$SERVICE_FAILOVER_STATE`, else `.state` beside the program."""
+    chosen = os.environ.get("SERVICE_FAILOVER_STATE")
+    return Path(chosen).expanduser().resolve() if chosen else PROGRAM / ".state"
+
+
+def embedded_command(verb: str, directory: Path) -> str:
+    """A shell command line for `python -m embedded`, with the Python that runs this program."""
+    return shlex.join([sys.executable, "-m", "embedded", verb, "--state-dir", str(directory)])
+
+
+def realised(address: str, mapping: str) -> str:
+    """`address`, when it is in the first network of `mapping`, moved to the same place in the second: 10.77.192.1 becomes 127.77.192.1."""
+    source, target = (ipaddress.ip_network(network) for network in mapping.split("="))
+    parsed = ipaddress.ip_address(address)
+    return str(target[int(parsed) - int(source.network_address)]) if parsed in source else address
+
+
+def _restore(directory: Path) -> None:
+    """Bring back a cluster that was made here and does not run, after a reboot for instance: what follows, even a preview, talks to its API server.
+
+    Does nothing where no cluster was made. Ends the program (pulumi.RunError) when the cluster cannot be brought back.
+    """
+    try:
+        local.run(command=embedded_command("ensure", directory), environment={"PYTHONPATH": str(PROGRAM)}, logging=local.Logging.NONE)
+    except Exception as error:
+        raise pulumi.RunError(
+            f"The embedded cluster in {directory} was made before and does not come back: {error}\n"
+            f"Its logs are in {directory / 'logs'}. To see what runs: {embedded_command('status', directory)}\n"
+            "To start from nothing: make down, then make up"
+        ) from error

@@ -1,0 +1,208 @@
+"""The stack's configuration, parsed once into frozen dataclasses before any resource is created.
+
+`parse` is pure and finds every problem at once; `load` feeds it what Pulumi knows and, when there is a problem, ends the program without a traceback.
+The defaults are in Pulumi.yaml and nowhere else. Components never read configuration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pulumi
+import pulumi.runtime.config as runtime_config
+
+from components.reading import DNS_LABEL, LABEL_VALUE, Section, shown
+
+LONGEST_CLUSTER_NAME = 40
+"""Gloo's names add up to 23 characters to it (GlooInstance `<cluster>-gloo-system`, the RBAC objects), and a label holds 63."""
+
+
+class ClusterKind(StrEnum):
+    """Where the clusters run."""
+
+    EMBEDDED = "embedded"
+
+
+class Edition(StrEnum):
+    """Whose control plane runs."""
+
+    OPEN = "open"
+
+
+class Color(StrEnum):
+    """The sample apps of the guide."""
+
+    BLUE = "blue"
+    GREEN = "green"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """One Kubernetes cluster. `region` and `zone` become the topology labels of its nodes."""
+
+    name: str
+    region: str
+    zone: str
+    management: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    """One sample app, and the name of the cluster that it runs in."""
+
+    color: Color
+    cluster: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheckSettings:
+    """How the primary is checked. Durations are in the JSON form of protobuf, such as `0.25s`; thresholds are results in a row."""
+
+    interval: str
+    timeout: str
+    unhealthy_threshold: int
+    healthy_threshold: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole configuration of a stack."""
+
+    cluster_kind: ClusterKind
+    edition: Edition
+    clusters: tuple[ClusterSettings, ...]
+    apps: tuple[AppSettings, ...]
+    health_check: HealthCheckSettings
+    proxy_port: int
+
+    @property
+    def management(self) -> ClusterSettings:
+        """The cluster in which Gloo Federation runs."""
+        return next(cluster for cluster in self.clusters if cluster.management)
+
+    @property
+    def primary(self) -> AppSettings:
+        """The app that serves as long as it is healthy."""
+        return self.apps[0]
+
+    @property
+    def tiers(self) -> tuple[AppSettings, ...]:
+        """The apps that take over, in this order."""
+        return self.apps[1:]
+
+
+class ConfigError(ValueError):
+    """The configuration is refused. `problems` has a line for each reason: the key, its value, and what is allowed."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load() -> Settings:
+    """The settings of the current stack. Ends the program (pulumi.RunError), with every problem listed, when there is one."""
+    prefix = f"{pulumi.get_project()}:"
+    known = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    secrets = {key for key in known if runtime_config.is_config_secret(key)}.union(runtime_config.get_config_secret_keys_env())
+    try:
+        return parse(
+            {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)},
+            secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
+        )
+    except ConfigError as error:
+        stack = pulumi.get_stack()
+        listed = "\n".join(f"  - {problem}" for problem in error.problems)
+        raise pulumi.RunError(
+            f"The configuration of stack {stack} is refused; nothing was changed.\n{listed}\n"
+            f"Correct Pulumi.{stack}.yaml, or: pulumi config set --stack {stack} --path '{pulumi.get_project()}:<key>' <value>"
+        ) from None
+
+
+def decoded(value: str) -> Any:
+    """A configuration value as it was written. Pulumi passes all of them as strings: lists, mappings, numbers and booleans as JSON, text as it is."""
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozenset()) -> Settings:
+    """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it."""
+    problems: list[str] = []
+    root = Section(document, problems=problems, secret_keys=secret_keys)
+    cluster_kind, edition = root.choice("clusterKind", ClusterKind), root.choice("edition", Edition)
+    clusters, apps = root.sections("clusters", _cluster), root.sections("apps", _app)
+    health_check = root.section("healthCheck", _health_check)
+    proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
+    root.finish()
+    problems += _cluster_problems(clusters) + _app_problems(apps, clusters)
+    if problems or health_check is None:
+        raise ConfigError(problems)
+    return Settings(cluster_kind=cluster_kind, edition=edition, clusters=clusters, apps=apps, health_check=health_check, proxy_port=proxy_port)
+
+
+def _cluster(section: Section) -> ClusterSettings:
+    label = "1 to 63 characters: letters, digits and inner '-', '_' or '.'"
+    return ClusterSettings(
+        name=section.text(
+            "name", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed=f"1 to {LONGEST_CLUSTER_NAME} characters: a-z, 0-9 and inner '-'"
+        ),
+        region=section.text("region", pattern=LABEL_VALUE, longest=63, allowed=label),
+        zone=section.text("zone", pattern=LABEL_VALUE, longest=63, allowed=label),
+        management=section.flag("management"),
+    )
+
+
+def _app(section: Section) -> AppSettings:
+    return AppSettings(
+        color=section.choice("color", Color),
+        cluster=section.text("cluster", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed="the name of a cluster"),
+    )
+
+
+def _health_check(section: Section) -> HealthCheckSettings:
+    return HealthCheckSettings(
+        interval=section.duration("interval"),
+        timeout=section.duration("timeout"),
+        unhealthy_threshold=section.integer("unhealthyThreshold", lowest=1, highest=100),
+        healthy_threshold=section.integer("healthyThreshold", lowest=1, highest=100),
+    )
+
+
+def _cluster_problems(clusters: tuple[ClusterSettings, ...]) -> list[str]:
+    """What is wrong with the clusters together, each being right by itself."""
+    problems = []
+    first: dict[str, int] = {}
+    for index, cluster in enumerate(clusters):
+        if cluster.name and first.setdefault(cluster.name, index) != index:
+            problems.append(f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own")
+    managers = [cluster.name for cluster in clusters if cluster.management]
+    if clusters and len(managers) != 1:
+        problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")
+    return problems
+
+
+def _app_problems(apps: tuple[AppSettings, ...], clusters: tuple[ClusterSettings, ...]) -> list[str]:
+    """What is wrong with the apps together and with regard to the clusters."""
+    problems = []
+    names = [cluster.name for cluster in clusters if cluster.name]
+    holder: dict[str, int] = {}
+    for index, app in enumerate(apps):
+        if not app.cluster:
+            continue
+        if app.cluster not in names:
+            problems.append(f"apps[{index}].cluster: {shown(app.cluster)} is not one of the clusters; allowed: {', '.join(names)}")
+        elif index and app == apps[0]:
+            problems.append(f"apps[{index}]: {app.color} in {app.cluster} is the primary, apps[0], which cannot take over from itself")
+        elif index and holder.setdefault(app.cluster, index) != index:
+            # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).
+            problems.append(
+                f"apps[{index}].cluster: {shown(app.cluster)} already has apps[{holder[app.cluster]}] to take over; each failover app needs a cluster of its own"
+            )
+    if len(apps) == 1:
+        problems.append(f"apps: {shown(apps[0].color)} is alone; failover needs a second app")
+    return problems

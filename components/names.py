@@ -1,0 +1,58 @@
+"""Names that several components must agree on: those of the guide, of Gloo, and of the container images. No logic, no Pulumi."""
+
+from __future__ import annotations
+
+from gloo_api.names import cluster_name, discovered_upstream_name
+
+PROJECT = "service-failover"
+VERSION = "0.1.0"
+"""Version of the control plane's image: that of the project, which a test holds equal to pyproject.toml."""
+
+CONTROL_PLANE_IMAGE = f"servicefailover/controlplane:{VERSION}"
+ENVOY_IMAGE = "envoyproxy/envoy:v1.40.0"
+HTTP_ECHO_IMAGE = "hashicorp/http-echo:1.0.0"
+
+GLOO_NAMESPACE = "gloo-system"
+FED_NAMESPACE = "gloo-fed"
+APP_NAMESPACE = "default"
+
+DOWNSTREAM_SECRET = "failover-downstream"  # noqa: S105 (the name of a Secret, not its content)
+UPSTREAM_SECRET = "failover-upstream"  # noqa: S105
+
+GATEWAY_PROXY = "gateway-proxy"
+PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": GATEWAY_PROXY}
+"""How the guide's Services select the pods of the gateway proxy."""
+HTTP_PORT = 8080
+FAILOVER_PORT = 15443
+APP_PORT = 10000
+
+GATEWAY_IDENTITY_ANNOTATION = "servicefailover.dev/gateway-identity"
+
+
+def server_identity(cluster: str) -> str:
+    """The DNS name in the certificate of a cluster's failover gateway, by which the primary's proxy verifies it."""
+    return f"failover-gateway.{cluster}"
+
+
+def client_identity(cluster: str) -> str:
+    """The DNS name in the certificate of a cluster's gateway proxy, by which failover gateways verify it."""
+    return f"{GATEWAY_PROXY}.{cluster}"
+
+
+def service_of(color: str) -> str:
+    return f"service-{color}"
+
+
+def upstream_of(color: str) -> str:
+    """Name of the Upstream that Gloo discovers for a coloured app, such as `default-service-blue-10000`."""
+    return discovered_upstream_name(APP_NAMESPACE, service_of(color), APP_PORT)
+
+
+def sni_of(color: str) -> str:
+    """The server name by which a failover gateway is asked for a coloured app: the name of Envoy's cluster there."""
+    return cluster_name(upstream_of(color), GLOO_NAMESPACE)
+
+
+def labels(name: str) -> dict[str, str]:
+    """The labels on every object of this project; `name` says which part of it the object belongs to."""
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": PROJECT, "app.kubernetes.io/managed-by": "pulumi"}

@@ -1,0 +1,96 @@
+"""Pods as this project makes them: not root, no privileges, requests and probes on each container. Plain manifests, no Pulumi.
+
+What a container may not have is written here once, so that no component can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Manifest = dict[str, Any]
+"""A piece of a Kubernetes object, with the field names of its API."""
+
+ENVOY_USER = 101
+"""The user of the Envoy image."""
+NOBODY = 65532
+"""The customary unprivileged user of images that have none of their own."""
+
+
+def container(
+    *,
+    name: str,
+    image: str,
+    user: int,
+    args: Sequence[str],
+    env: Sequence[Manifest] = (),
+    ports: Mapping[str, int],
+    cpu: str,
+    memory: str,
+    readiness: Manifest,
+    liveness: Manifest,
+) -> Manifest:
+    """A container. `ports` are named TCP ports; `cpu` and `memory` are requested, and the memory is the limit too (a CPU limit would only add latency)."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": list(args),
+        "env": list(env),
+        "ports": [{"name": port, "containerPort": number, "protocol": "TCP"} for port, number in ports.items()],
+        "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
+        "readinessProbe": readiness,
+        "livenessProbe": liveness,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": user,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def deployment_spec(
+    *,
+    selector: Mapping[str, str],
+    labels: Mapping[str, str],
+    annotations: Mapping[str, Any] | None = None,
+    service_account: str | None,
+    containers: Sequence[Manifest],
+    grace_seconds: int,
+) -> Manifest:
+    """The spec of a Deployment with one replica. `annotations` of the pod change when it has to start anew. Without `service_account` it gets no token."""
+    identity = {"automountServiceAccountToken": False} if service_account is None else {"serviceAccountName": service_account}
+    metadata: Manifest = {"labels": {**labels, **selector}}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": dict(selector)},
+        "template": {
+            "metadata": metadata,
+            "spec": {**identity, "terminationGracePeriodSeconds": grace_seconds, "containers": list(containers)},
+        },
+    }
+
+
+def http_probe(*, port: str, path: str, period: int, failures: int = 3) -> Manifest:
+    """A probe that wants a 2xx or 3xx from a named port every `period` seconds."""
+    return {"httpGet": {"port": port, "path": path}, "periodSeconds": period, "failureThreshold": failures}
+
+
+def tcp_probe(*, port: str, period: int, failures: int = 3) -> Manifest:
+    """A probe that wants a connection to a named port every `period` seconds."""
+    return {"tcpSocket": {"port": port}, "periodSeconds": period, "failureThreshold": failures}
+
+
+def field_env(**fields: str) -> list[Manifest]:
+    """Variables from the pod's own fields: `POD_IP="status.podIP"`."""
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+
+
+def secret_env(secret: str, **keys: str) -> list[Manifest]:
+    """Variables from the keys of a Secret: `XDS_TLS_CRT="tls.crt"`."""
+    return [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for name, key in keys.items()]

@@ -1,0 +1,46 @@
+"""What can go wrong with an API server, as types that a caller can decide by. No text here ever holds a credential."""
+
+from __future__ import annotations
+
+
+class KubeError(Exception):
+    """Base of all errors of this package."""
+
+
+class Unreachable(KubeError):
+    """No answer: connection refused, reset, timed out, or TLS failed. Trying again is right."""
+
+
+class ApiError(KubeError):
+    """The API server answered with an error."""
+
+    def __init__(self, *, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{reason or status}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class NotFound(ApiError):
+    """404: the object, or its whole kind, is not there (yet)."""
+
+
+class Conflict(ApiError):
+    """409: somebody else owns the field, or the object is not the one that was meant."""
+
+
+class Gone(ApiError):
+    """410: the version to watch from is too old; list again."""
+
+
+class Forbidden(ApiError):
+    """401 or 403."""
+
+
+class BadKubeconfig(KubeError):
+    """A kubeconfig that cannot be used; the text says why without quoting it."""
+
+
+def api_error(*, status: int, reason: str, message: str) -> ApiError:
+    kind = {404: NotFound, 409: Conflict, 410: Gone, 401: Forbidden, 403: Forbidden}.get(status, ApiError)
+    return kind(status=status, reason=reason, message=message)

@@ -1,0 +1,131 @@
+"""What goes into a translation and what comes out. Values only: nothing here decides anything or does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+from lightkube.resources.core_v1 import Service
+from lightkube.resources.discovery_v1 import EndpointSlice
+
+from gloo_api import names
+from gloo_api.gateway import Gateway
+from gloo_api.meta import Problem
+from gloo_api.upstream import Upstream
+from gloo_api.virtual_service import VirtualService
+
+Realise = Callable[[str], str]
+"""Turns an IP address as the Kubernetes API writes it into the one that a socket may open."""
+
+
+class Key(NamedTuple):
+    """Namespace first, as Kubernetes sorts; equal to a plain tuple of the two."""
+
+    namespace: str
+    name: str
+
+
+class ObjectRef(NamedTuple):
+    """An object that a report is about. `kind` is `Upstream`, `Gateway` or `VirtualService`."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class TlsSecret:
+    """A Secret of type kubernetes.io/tls, PEM. `ca` is the optional `ca.crt`. The key never appears in a repr."""
+
+    certificate_chain: bytes = b""
+    private_key: bytes = field(default=b"", repr=False)
+    ca: bytes = b""
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, bytes]) -> TlsSecret:
+        """From the (base64-decoded) data of the Secret; what is missing stays empty and is reported where the secret is used."""
+        return cls(certificate_chain=data.get("tls.crt", b""), private_key=data.get("tls.key", b""), ca=data.get("ca.crt", b""))
+
+
+@dataclass(frozen=True)
+class ProxyRef:
+    """The proxy that is translated for. `bind_address` (from its node metadata) replaces `::` and `0.0.0.0` of a Gateway."""
+
+    namespace: str
+    name: str = names.DEFAULT_PROXY
+    bind_address: str | None = None
+
+
+@dataclass(frozen=True)
+class GlooInputs:
+    """One consistent view of a cluster. Keys are (namespace, name). Objects that did not parse are not in it: report their problems
+    (`InvalidResource.problems`) directly, and put the last good version here so that it keeps serving."""
+
+    upstreams: Mapping[Key, Upstream] = field(default_factory=dict)
+    gateways: Mapping[Key, Gateway] = field(default_factory=dict)
+    virtual_services: Mapping[Key, VirtualService] = field(default_factory=dict)
+    services: Mapping[Key, Service] = field(default_factory=dict)
+    endpoint_slices: Mapping[Key, EndpointSlice] = field(default_factory=dict)
+    secrets: Mapping[Key, TlsSecret] = field(default_factory=dict)
+
+
+class State(StrEnum):
+    """As in the status of Gloo's edge resources."""
+
+    PENDING = "Pending"
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the translation has to say about one object. A rejected object serves nothing; a warned one serves all but what is named."""
+
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def state(self) -> State:
+        if self.errors:
+            return State.REJECTED
+        return State.WARNING if self.warnings else State.ACCEPTED
+
+    @property
+    def reason(self) -> str:
+        """For `status.reason`: every problem, errors first; empty when there is none."""
+        return "; ".join(str(problem) for problem in self.errors + self.warnings)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Everything one proxy gets, by resource name, and the report on every object that was read.
+
+    `endpoints` has an entry for each cluster of type EDS, under the cluster's own name. `endpoint_versions` mixes the version of the cluster into that of
+    its endpoints: a changed cluster warms until it gets its endpoints again (even when they did not change), so a server that compares these versions
+    sends them again by itself. Other types: `content_version` of the message.
+    """
+
+    clusters: Mapping[str, Message]
+    endpoints: Mapping[str, Message]
+    listeners: Mapping[str, Message]
+    routes: Mapping[str, Message]
+    secrets: Mapping[str, Message] = field(repr=False)
+    reports: Mapping[ObjectRef, Report]
+
+    @property
+    def endpoint_versions(self) -> Mapping[str, str]:
+        return {name: content_version(self.clusters[name], message) for name, message in self.endpoints.items()}
+
+
+def content_version(*messages: Message) -> str:
+    """The same for equal content, in every process: a hash of the deterministic encoding."""
+    digest = hashlib.sha256()
+    for message in messages:
+        encoded = message.SerializeToString(deterministic=True)
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,164 @@
+"""The ADS server: one bidirectional gRPC stream per Envoy, mutual TLS, state of the world.
+
+This module only moves messages. What a stream is sent is decided in `stream.py`, by pure state; what there is to send, in `cache.py`.
+Delta ADS is answered "unimplemented".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from envoy.service.discovery.v3 import ads_pb2_grpc
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+
+from controlplane.xds.cache import ProxyKey, Session, SnapshotCache
+from controlplane.xds.resources import ResourceType
+from controlplane.xds.stream import Request, Response, Stream, Verdict
+
+log = logging.getLogger(__name__)
+
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # A second server on the port must fail, not share it.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # A request lists every name that a client subscribes to.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),  # Envoy's own keepalive may ping as often as its bootstrap says.
+)
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """PEM documents of the server, and the names (SAN) that a client's certificate must hold one of."""
+
+    certificate: str
+    key: str
+    client_ca: str
+    client_names: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"ServerTls(client_names={sorted(self.client_names)})"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], *, client_names: frozenset[str]) -> ServerTls:
+        """Read XDS_TLS_CRT, XDS_TLS_KEY and XDS_TLS_CA; ValueError names the ones that are missing."""
+        missing = [name for name in ("XDS_TLS_CRT", "XDS_TLS_KEY", "XDS_TLS_CA") if not env.get(name)]
+        if missing:
+            raise ValueError(
+                f"xDS needs mutual TLS, but {', '.join(missing)} is not set: pass the Secret gloo-xds-server (tls.crt, tls.key, ca.crt) as environment, "
+                "or start with --xds-insecure where nobody else can reach the address"
+            )
+        return cls(certificate=env["XDS_TLS_CRT"], key=env["XDS_TLS_KEY"], client_ca=env["XDS_TLS_CA"], client_names=client_names)
+
+    def credentials(self) -> Any:
+        pair = (self.key.encode(), self.certificate.encode())
+        return grpc.ssl_server_credentials([pair], root_certificates=self.client_ca.encode(), require_client_auth=True)
+
+
+class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc] # the generated class has no types
+    """Serves the snapshots of `cache` on `address` (host:port; port 0 picks one)."""
+
+    def __init__(self, *, cache: SnapshotCache, address: str, tls: ServerTls | None) -> None:
+        self._cache = cache
+        self._tls = tls
+        self._server = grpc.aio.server(options=_OPTIONS)
+        ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
+        try:
+            self.port: int = self._server.add_secure_port(address, tls.credentials()) if tls else self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"xDS cannot listen on {address}: {error}; is another process using it?") from error
+
+    async def start(self) -> None:
+        await self._server.start()
+        log.info("xds listening", extra={"port": self.port, "mutual_tls": self._tls is not None})
+
+    async def stop(self) -> None:
+        """End all streams at once: the clients keep what they have and come back."""
+        await self._server.stop(grace=0)
+
+    async def StreamAggregatedResources(self, request_iterator: AsyncIterator[Any], context: Any) -> None:
+        await self._authorise(context)
+        first = await anext(request_iterator, None)
+        if first is None:
+            return
+        role = first.node.metadata.fields["role"].string_value if "role" in first.node.metadata.fields else ""
+        if "~" not in role:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"node.metadata.role is {role!r}: it must be <namespace>~<proxy name>")
+        bind = first.node.metadata.fields["bind_address"].string_value if "bind_address" in first.node.metadata.fields else ""
+        with self._cache.session(ProxyKey(role=role, bind_address=bind), node=first.node.id) as session:
+            log.info("client connected", extra={"node": session.node, "role": role, "bind_address": bind})
+            try:
+                await self._serve(session, first, request_iterator, context)
+            finally:
+                log.info("client disconnected", extra={"node": session.node, "role": role})
+
+    async def _authorise(self, context: Any) -> None:
+        if self._tls is None:
+            return
+        names = {name.decode() for name in context.auth_context().get("x509_subject_alternative_name", ())}
+        if not names & self._tls.client_names:
+            log.warning("client refused", extra={"peer": context.peer(), "names": sorted(names), "allowed": sorted(self._tls.client_names)})
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the client certificate has no name (SAN) that may read this configuration")
+
+    async def _serve(self, session: Session, first: Any, requests: AsyncIterator[Any], context: Any) -> None:
+        inbox: deque[Any] = deque([first])
+        session.wake.set()
+        reader = asyncio.ensure_future(_read(requests, inbox, session.wake))
+        stream = Stream(last_good=self._cache.last_good(session.key))
+        try:
+            while not (reader.done() and not inbox):
+                await session.wake.wait()
+                session.wake.clear()
+                while inbox:
+                    self._receive(session, stream, inbox.popleft())
+                snapshot = self._cache.snapshot(session.key)
+                while snapshot is not None and not inbox and (response := stream.next_response(snapshot)):
+                    _log_push(session, response)
+                    await context.write(_to_message(response))
+                    snapshot = self._cache.snapshot(session.key)
+                self._cache.set_rejections(session, stream.rejections())
+        finally:
+            reader.cancel()
+
+    def _receive(self, session: Session, stream: Stream, message: Any) -> None:
+        type_ = ResourceType.from_url(message.type_url)
+        if type_ is None:
+            log.debug("type not served", extra={"node": session.node, "type_url": message.type_url})
+            return
+        error = message.error_detail.message or "refused without a message" if message.HasField("error_detail") else None
+        request = Request(
+            type=type_, names=tuple(message.resource_names), response_nonce=message.response_nonce, version=message.version_info, error=error
+        )
+        verdict, resources = stream.receive(request)
+        if verdict is Verdict.ACK:
+            self._cache.accepted(session.key, type_, resources)
+        elif verdict is Verdict.NACK:
+            log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": error})
+
+
+async def _read(requests: AsyncIterator[DiscoveryRequest], inbox: deque[DiscoveryRequest], wake: asyncio.Event) -> None:
+    try:
+        async for message in requests:
+            inbox.append(message)
+            wake.set()
+    finally:
+        wake.set()
+
+
+def _to_message(response: Response) -> Any:
+    message = DiscoveryResponse(version_info=response.version, nonce=response.nonce, type_url=response.type.url)
+    for resource in response.resources:
+        message.resources.add(type_url=response.type.url, value=resource.body)
+    return message
+
+
+def _log_push(session: Session, response: Response) -> None:
+    extra = {"node": session.node, "type": response.type.name, "resources": len(response.resources), "version": response.version, "nonce": response.nonce}
+    log.debug("push", extra=extra)

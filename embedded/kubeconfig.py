@@ -1,0 +1,28 @@
+"""Kubeconfig files as text. Certificates and keys are embedded, so that one string is all a client needs."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+
+def kubeconfig(*, cluster: str, context: str, user: str, server: str, ca: str, certificate: str, key: str) -> str:
+    """A kubeconfig with one context. `ca`, `certificate` and `key` are PEM. Written as JSON, which is YAML, with the same bytes for the same input."""
+    return (
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": _encoded(ca)}}],
+                "users": [{"name": user, "user": {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}}],
+                "contexts": [{"name": context, "context": {"cluster": cluster, "user": user, "namespace": "default"}}],
+                "current-context": context,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+
+
+def _encoded(pem: str) -> str:
+    return base64.b64encode(pem.encode("ascii")).decode("ascii")

@@ -1,0 +1,196 @@
+"""What every resource shares: the base model, kinds, references, durations and problems by field path.
+
+It holds no field of any one resource and translates nothing; each noun has its own file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]{1,9})?s$"
+_OTHER_UNITS = {"ms": 0.001, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with one field: `path` is `spec.healthChecks[0].interval`, `message` says the value and what is allowed."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class InvalidResource(ValueError):
+    """An object that is not a valid resource of its kind; `problems` names every bad field."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where a resource lives in the Kubernetes API."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}"
+
+    @property
+    def crd_name(self) -> str:
+        return f"{self.plural}.{self.group}"
+
+
+class Model(BaseModel):
+    """A part of a resource. Keys are camelCase in Kubernetes; a key that is not known here is kept and can be listed (`unknown_fields`)."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+    def unknown_fields(self, path: str) -> tuple[str, ...]:
+        """Paths below `path` of the keys that no model describes, in the order they were written."""
+        found = [f"{path}.{key}" for key in self.model_extra or {}]
+        for name, field in type(self).model_fields.items():
+            found += _unknown_below(getattr(self, name), f"{path}.{field.alias or name}")
+        return tuple(found)
+
+    def to_object(self) -> dict[str, Any]:
+        """The JSON object as Kubernetes stores it: camelCase, durations as text, what was never set left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class StrictModel(Model):
+    """A part whose unknown keys are errors: to ignore one would serve more, or check less, than was asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ObjectMeta(Model):
+    """The part of Kubernetes' own metadata that is read here."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    generation: int = 0
+
+
+class Resource(Model):
+    """A whole Kubernetes object. Subclasses set `KIND` and type `spec` and `status`."""
+
+    KIND: ClassVar[Kind]
+
+    api_version: str = ""
+    kind: str = ""
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+
+    @classmethod
+    def parse(cls, value: dict[str, Any]) -> Self:
+        """Read an object as the API server gives it. Raises InvalidResource, which names every bad field with its value and what is allowed."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidResource(problems_of(error)) from None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.metadata.namespace, self.metadata.name
+
+    def unknown_spec_fields(self) -> tuple[str, ...]:
+        """Paths such as `spec.healthChecks[0].foo` that are kept in the object and have no effect here."""
+        return _unknown_below(getattr(self, "spec", None), "spec")
+
+
+class ResourceRef(Model):
+    """Names an object of a known kind in the same cluster."""
+
+    name: str = Field(min_length=1, description="Name of the object.")
+    namespace: str = Field("", description="Namespace of the object; empty means the namespace of the object that holds this reference.")
+
+
+class ClusterObjectRef(Model):
+    """Names an object in one of the registered clusters."""
+
+    cluster_name: str = Field(min_length=1, description="Name of the KubernetesCluster in which the object is.")
+    name: str = Field(min_length=1, description="Name of the object.")
+    namespace: str = Field(min_length=1, description="Namespace of the object.")
+
+
+def parse_duration(value: object) -> timedelta:
+    """Protobuf's JSON form: seconds with up to nine decimals and an `s`. Raises ValueError, with the right spelling where it can be guessed."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        if re.match(DURATION_PATTERN, value):
+            return timedelta(seconds=float(value[:-1]))
+        other = re.match(r"^([0-9]+(?:\.[0-9]+)?)(ms|m|h)$", value)
+        if other:
+            raise ValueError(f'a duration in seconds, here "{format_duration(timedelta(seconds=float(other[1]) * _OTHER_UNITS[other[2]]))}"')
+    raise ValueError('a duration of zero or more in seconds, such as "1s" or "0.5s"')
+
+
+def format_duration(value: timedelta) -> str:
+    """`0.1s`; microseconds are the finest step."""
+    return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
+
+
+def _positive(value: object) -> timedelta:
+    duration = parse_duration(value)
+    if duration <= timedelta(0):
+        raise ValueError('a duration above zero, such as "1s" or "0.5s"')
+    return duration
+
+
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+_AS_TEXT = PlainSerializer(format_duration, return_type=str)
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), _AS_TEXT, _DURATION_SCHEMA]
+PositiveDuration = Annotated[timedelta, BeforeValidator(_positive), _AS_TEXT, _DURATION_SCHEMA]
+UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    """Pydantic's errors as problems: field path, offending value, what is allowed."""
+    return tuple(Problem(_path(item["loc"]), _message(item["type"], item["msg"], item["input"])) for item in error.errors(include_url=False))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".") or "object"
+
+
+def _message(kind: str, message: str, value: object) -> str:
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return "is not supported here, and ignoring it would serve more or check less than was asked for; remove it"
+    allowed = message.removeprefix("Value error, ")
+    allowed = allowed[0].lower() + allowed[1:]
+    shown = f'"{value}"' if isinstance(value, str) else str(value) if isinstance(value, int | float | bool) or value is None else f"a {type(value).__name__}"
+    return f"{shown} is not allowed: {allowed}"
+
+
+def _unknown_below(value: object, path: str) -> tuple[str, ...]:
+    if isinstance(value, Model):
+        return value.unknown_fields(path)
+    if isinstance(value, list | tuple):
+        return tuple(found for index, item in enumerate(value) for found in _unknown_below(item, f"{path}[{index}]"))
+    if isinstance(value, dict):
+        return tuple(found for key, item in value.items() for found in _unknown_below(item, f"{path}.{key}"))
+    return ()

@@ -1,0 +1,111 @@
+"""One stack for all end-to-end tests, brought up as a user brings it up, in a state directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import toolchain
+
+PROJECT = Path(__file__).resolve().parents[2]
+STACK = "e2e"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveStack:
+    """The stack under test, reached as a user reaches it."""
+
+    state: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SERVICE_FAILOVER_STATE": str(self.state)}
+
+    def cli(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run `python -m cli` on this stack."""
+        command = [sys.executable, "-m", "cli", "--stack", STACK, *arguments]
+        return subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def popen(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `python -m cli` in a process group of its own, as a terminal does."""
+        command = [sys.executable, "-m", "cli", "--stack", STACK, *arguments]
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` as in a shell that has evaluated `make env`."""
+        exports = self.cli("env").stdout
+        command = ["/bin/sh", "-c", f'{exports}\nexec pulumi --non-interactive "$@"', "sh", *arguments]
+        return subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def kubectl(self, cluster: str, *arguments: str) -> str:
+        """Run kubectl on one cluster, and return what it printed."""
+        kubeconfig = self.state / STACK / "kubeconfigs" / f"{cluster}.yaml"
+        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(kubeconfig), "--request-timeout=10s", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def get(self, cluster: str, *arguments: str) -> Any:
+        """`kubectl get -o json`, parsed."""
+        return json.loads(self.kubectl(cluster, "get", "-o", "json", *arguments))
+
+    @property
+    def url(self) -> str:
+        outputs = self.pulumi("stack", "output", "proxyUrl", "-s", STACK)
+        return outputs.stdout.strip()
+
+    def cluster_status(self, cluster: str) -> Any:
+        """`python -m embedded status --json` of one cluster."""
+        directory = self.state / STACK / "clusters" / cluster
+        command = [sys.executable, "-m", "embedded", "status", "--state-dir", str(directory), "--json"]
+        return json.loads(subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False).stdout)
+
+
+def until(what: str, condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+    """Wait for a condition to hold, and return its value; fails with `what` when it does not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+
+
+def processes_of(state: Path) -> list[str]:
+    """Command lines of the processes whose arguments, folder or environment name this state directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            mentioned = str(state) in command or str(state) in (process / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if mentioned and int(process.name) != os.getpid():
+            found.append(f"{process.name} {command}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+    """The stack, up. Taken down at the end of the session, and then nothing of it may be left."""
+    live = LiveStack(state=tmp_path_factory.mktemp("state") / "root")
+    up = live.cli("up")
+    try:
+        assert up.returncode == 0, f"up failed:\n{up.stdout[-6000:]}\n{up.stderr[-3000:]}"
+        assert "blue-pod" in up.stdout, "`up` ends with the first answer"
+        yield live
+    finally:
+        down = live.cli("down")
+        assert down.returncode == 0, f"down failed:\n{down.stdout[-3000:]}\n{down.stderr[-3000:]}"
+        assert processes_of(live.state) == [], "no process of the stack is left"
+        assert not live.state.exists(), "no file of the stack is left"

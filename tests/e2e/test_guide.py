@@ -1,0 +1,79 @@
+"""The guide, followed to its end on the embedded stack: blue answers, fails, green answers, blue is back. Nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.e2e.conftest import STACK, LiveStack, until
+from tests.e2e.load import load
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_200_requests_across_fail_and_ok_are_all_answered_with_200(stack: LiveStack) -> None:
+    async with load(stack.url, rate=50, most=400) as traffic:
+        await asyncio.sleep(1)
+        failed = await asyncio.to_thread(stack.cli, "fail")
+        await asyncio.sleep(1.5)
+        healed = await asyncio.to_thread(stack.cli, "heal")
+        await asyncio.sleep(2.5)
+    assert failed.returncode == 0, f"`make fail` reaches blue's health check filter: {failed.stderr}"
+    assert healed.returncode == 0, f"`make heal` reaches it too: {healed.stderr}"
+    assert len(traffic.answers) >= 200, "the load is as heavy as the test says"
+    assert traffic.failures == [], "the guide's known 503 does not occur"
+    assert traffic.servers[:3] == ["blue-pod", "green-pod", "blue-pod"], "blue serves, then green, then blue again"
+
+
+def test_the_resources_of_the_guide_are_there_and_accepted(stack: LiveStack) -> None:
+    assert stack.get("remote", "gateway", "-n", "gloo-system", "failover-gateway")["spec"]["bindPort"] == 15443, "the failover gateway of the guide"
+    service = stack.get("remote", "service", "-n", "gloo-system", "failover")
+    assert service["status"]["loadBalancer"]["ingress"], "the failover Service has an external address"
+    scheme = stack.get("local", "failoverscheme", "-n", "gloo-fed", "failover-scheme")
+    assert scheme["status"]["state"] == "ACCEPTED", "gloo-fed has put the scheme in force"
+    upstream = stack.get("local", "upstream", "-n", "gloo-system", "default-service-blue-10000")
+    endpoint = upstream["spec"]["failover"]["prioritizedLocalities"][0]["localityEndpoints"][0]["lbEndpoints"][0]
+    assert endpoint["upstreamSslConfig"]["sni"] == "default-service-green-10000_gloo-system", "green is asked for by its SNI"
+    assert endpoint["upstreamSslConfig"]["verifySubjectAltName"], "and the other side has to prove who it is"
+    for cluster, secret in (("remote", "failover-downstream"), ("local", "failover-upstream")):
+        data = stack.get(cluster, "secret", "-n", "gloo-system", secret)["data"]
+        assert set(data) == {"tls.crt", "tls.key", "ca.crt"}, "both sides know the CA of the other, which the guide leaves out"
+
+
+def test_a_second_up_changes_nothing(stack: LiveStack) -> None:
+    again = stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", STACK)
+    assert again.returncode == 0, f"nothing to do: {again.stdout[-3000:]}{again.stderr[-2000:]}"
+    assert "warning" not in (again.stdout + again.stderr).lower(), "and nothing to warn about"
+
+
+def test_refresh_shows_no_drift_on_a_healthy_stack(stack: LiveStack) -> None:
+    refreshed = stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", "-s", STACK)
+    assert refreshed.returncode == 0, f"what runs is what was asked for: {refreshed.stdout[-3000:]}{refreshed.stderr[-2000:]}"
+
+
+def test_the_outputs_are_the_contract_and_kubeconfigs_are_secret(stack: LiveStack) -> None:
+    shown = json.loads(stack.pulumi("stack", "output", "--json", "-s", STACK).stdout)
+    assert set(shown) == {"proxyUrl", "kubeconfigs", "contexts"}, "users and tools lean on these three"
+    assert shown["kubeconfigs"] == "[secret]", "a kubeconfig holds a key"
+    assert set(shown["contexts"]) == {"local", "remote"}, "a context for each cluster"
+
+
+def test_no_private_key_is_in_the_clear_in_state_or_logs(stack: LiveStack) -> None:
+    for file in stack.state.rglob("*"):
+        if file.is_file() and (file.suffix == ".log" or ".pulumi" in file.parts):
+            assert b"PRIVATE KEY-----" not in file.read_bytes(), f"a key in {file.name}"
+
+
+def test_discovery_and_program_agree_on_the_upstream_whoever_is_first(stack: LiveStack) -> None:
+    stack.kubectl("local", "delete", "upstream", "-n", "gloo-system", "default-service-blue-10000")
+    until("discovery has made it again", lambda: "default-service-blue-10000" in stack.kubectl("local", "get", "upstreams", "-n", "gloo-system", "-o", "name"))
+    repaired = stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "-s", STACK)
+    assert repaired.returncode == 0, f"the program takes over what discovery made: {repaired.stdout[-3000:]}{repaired.stderr[-2000:]}"
+    spec = stack.get("local", "upstream", "-n", "gloo-system", "default-service-blue-10000")["spec"]
+    assert spec["healthChecks"], "with the health check"
+    until(
+        "gloo-fed has put failover back",
+        lambda: stack.get("local", "upstream", "-n", "gloo-system", "default-service-blue-10000")["spec"].get("failover"),
+    )

@@ -1,0 +1,219 @@
+"""Stand-in for the command provider 1.2.1 (`python -m toolchain.plugins.command`), for machines that cannot reach the official plugin.
+
+It has `local.Command` and the function `local.run`, with the official semantics: any changed input runs `update`, or `create` again where there is none; a
+changed trigger replaces; `delete` runs with the inputs of the state; nothing runs in preview except `local.run`; a create that fails is not saved. Differences,
+both on purpose: known secrets are masked in what is shown, and an error does not repeat output that was shown already. Not supported, and refused by name:
+`assetPaths` and `archivePaths`, and everything in `command:remote`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+import grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+from pulumi.runtime.proto.provider_pb2_grpc import add_ResourceProviderServicer_to_server
+
+from toolchain.plugins.execution import Executor, Invocation, Outcome, Stream
+from toolchain.plugins.masking import MASK, Masker
+from toolchain.plugins.provider import Error, Function, Operation, Provider, Resource
+from toolchain.plugins.schema import Failure, Field, Kind
+from toolchain.plugins.serving import engine_address, serve
+from toolchain.plugins.values import UNKNOWN, Properties, Secret, contains_secret, plain, secret_texts
+
+VERSION: Final = "1.2.1"
+_SHELL: Final = ("/bin/sh", "-c")
+_SHOWN_LINES: Final = 20
+_SHOWN_COMMAND: Final = 120
+# The engine kills a plugin five seconds after its signal; commands get their signal with Cancel, which comes earlier.
+_END_SECONDS: Final = 4.0
+_LOGGED: Final = {
+    "stdoutAndStderr": (Stream.STDOUT, Stream.STDERR),
+    "stdout": (Stream.STDOUT,),
+    "stderr": (Stream.STDERR,),
+    "none": (),
+}
+_NO_FILES: Final = "is not supported by the stand-in for the command provider; leave it out, or use the official plugin"
+_COMMON: Final = {
+    "addPreviousOutputInEnv": Field(kind=Kind.BOOLEAN, default=True),
+    "archivePaths": Field(kind=Kind.STRINGS, refused=_NO_FILES),
+    "assetPaths": Field(kind=Kind.STRINGS, refused=_NO_FILES),
+    "dir": Field(kind=Kind.STRING),
+    "environment": Field(kind=Kind.STRING_MAP),
+    "interpreter": Field(kind=Kind.STRINGS),
+    "logging": Field(kind=Kind.STRING, choices=tuple(_LOGGED)),
+    "stdin": Field(kind=Kind.STRING),
+}
+
+
+class Log:
+    """The engine's log, shown to the user beside the resource. The connection is made with the first line."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._engine: Any = None
+
+    def info(self, line: str, *, urn: str) -> None:
+        """Show one line. An engine that is gone hears nothing, and nobody misses it."""
+        if self._engine is None:
+            self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(self._address))
+        try:
+            self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn))
+        except grpc.RpcError:
+            return
+
+
+class Runner:
+    """Runs the command in a resource's inputs, or a function's arguments."""
+
+    def __init__(self, *, executor: Executor, log: Log) -> None:
+        self._executor = executor
+        self._log = log
+
+    def run(self, operation: Operation, *, property: str, command: Any, inputs: Properties, previous: Properties, next_step: str) -> Properties:
+        """Run `command`, the value of `property`; its stdout and stderr, secret when any input is. Raises Error when it fails."""
+        masked = Masker(secret_texts([command, inputs, previous]))
+        logged = _LOGGED[plain(inputs.get("logging")) or "stdoutAndStderr"]
+
+        def show(stream: Stream, line: str) -> None:
+            if stream in logged:
+                self._log.info(masked(line), urn=operation.urn)
+
+        what = f"{property} {_described(command, masked)}"
+        try:
+            outcome = self._executor.run(_invocation(plain(command), plain(inputs), plain(previous), timeout=operation.timeout), on_line=show)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "an argument or variable holds a NUL character"
+            raise Error(f"{what} could not be started: {reason}. Check dir and interpreter; if the environment is too large, set addPreviousOutputInEnv to false") from None
+        if outcome.exit_code != 0:
+            raise Error(f"{what} {_failure(outcome, operation=operation, logged=logged, masked=masked)}{next_step}")
+        texts = {"stdout": outcome.stdout.removesuffix("\n"), "stderr": outcome.stderr.removesuffix("\n")}
+        return {name: Secret(text) for name, text in texts.items()} if contains_secret([command, inputs]) else dict(texts)
+
+
+class Command(Resource):
+    """A command run once, and again when its inputs change."""
+
+    token = "command:local:Command"
+    fields: ClassVar = {
+        **_COMMON,
+        "create": Field(kind=Kind.STRING),
+        "update": Field(kind=Kind.STRING),
+        "delete": Field(kind=Kind.STRING),
+        "triggers": Field(kind=Kind.VALUES, replaces=True),
+    }
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def check(self, inputs: Properties) -> Iterable[Failure]:
+        if plain(inputs.get("interpreter")) == []:
+            yield Failure(path="interpreter", reason="must name a program; leave it out for /bin/sh -c")
+
+    def create(self, operation: Operation, inputs: Properties) -> tuple[str, Properties]:
+        next_step = "\nNothing was saved for this resource: correct the command and update again."
+        outputs = self._outputs(operation, property="create", inputs=inputs, previous={"stdout": "", "stderr": ""}, next_step=next_step)
+        return f"{operation.name}{secrets.token_hex(4)}", {**inputs, **outputs}
+
+    def update(self, operation: Operation, *, outputs: Properties, inputs: Properties) -> Properties:
+        property = "update" if inputs.get("update") is not None else "create"
+        next_step = "\nThe state still has the values from before: correct the command and update again."
+        new = self._outputs(operation, property=property, inputs=inputs, previous=_previous(outputs), next_step=next_step)
+        return {**inputs, **new}
+
+    def delete(self, operation: Operation, outputs: Properties) -> None:
+        next_step = (
+            "\nThe resource is still in the state, with the delete command it was created with: remove the cause and destroy again, "
+            f"or forget the resource with `pulumi state delete '{operation.urn}'`."
+        )
+        self._outputs(operation, property="delete", inputs=outputs, previous=_previous(outputs), next_step=next_step)
+
+    def _outputs(self, operation: Operation, *, property: str, inputs: Properties, previous: Properties, next_step: str) -> Properties:
+        command = inputs.get(property)
+        if command is None:
+            return previous
+        if operation.preview:
+            unknown = Secret(UNKNOWN) if contains_secret(inputs) else UNKNOWN
+            return {"stdout": unknown, "stderr": unknown}
+        return self._runner.run(operation, property=property, command=command, inputs=inputs, previous=previous, next_step=next_step)
+
+
+class Run(Function):
+    """A command run by every preview and update."""
+
+    token = "command:local:run"
+    fields: ClassVar = {**_COMMON, "command": Field(kind=Kind.STRING, required=True)}
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def call(self, operation: Operation, arguments: Properties) -> Properties:
+        result = self._runner.run(operation, property="command", command=arguments["command"], inputs=arguments, previous={}, next_step="")
+        return {**arguments, **result}
+
+
+class CommandProvider(Provider):
+    """Ends every command that runs when the engine gives up."""
+
+    def __init__(self, *, engine: str) -> None:
+        self.executor = Executor()
+        runner = Runner(executor=self.executor, log=Log(engine))
+        super().__init__(name="command", version=VERSION, resources=(Command(runner),), functions=(Run(runner),))
+
+    def cancel(self) -> None:
+        self.executor.cancel()
+
+    def end(self) -> None:
+        """As `cancel`, and wait for them as long as the engine allows."""
+        self.executor.cancel()
+        self.executor.wait(_END_SECONDS)
+
+
+def _previous(outputs: Properties) -> Properties:
+    return {name: outputs.get(name, "") for name in ("stdout", "stderr")}
+
+
+def _invocation(command: str, inputs: Properties, previous: Properties, *, timeout: float | None) -> Invocation:
+    environment = dict(os.environ)
+    if inputs.get("addPreviousOutputInEnv", True):
+        environment.update({f"PULUMI_COMMAND_{name.upper()}": text for name, text in previous.items() if text})
+    environment.update(inputs.get("environment") or {})
+    argv = (*(inputs.get("interpreter") or _SHELL), command)
+    return Invocation(argv=argv, environment=environment, directory=inputs.get("dir"), stdin=inputs.get("stdin"), timeout=timeout)
+
+
+def _described(command: Any, masked: Masker) -> str:
+    if contains_secret(command):
+        return MASK
+    first, *rest = masked(command).strip().splitlines() or [""]
+    shortened = rest or len(first) > _SHOWN_COMMAND
+    return f"`{first[:_SHOWN_COMMAND]}{' …' if shortened else ''}`"
+
+
+def _failure(outcome: Outcome, *, operation: Operation, logged: tuple[Stream, ...], masked: Masker) -> str:
+    if outcome.cancelled:
+        return "was cancelled."
+    if outcome.timed_out:
+        return f"was ended after customTimeouts allowed it {operation.timeout:g} seconds."
+    how = f"failed with exit code {outcome.exit_code}" if outcome.exit_code > 0 else f"was ended by signal {-outcome.exit_code}"
+    if Stream.STDERR in logged and outcome.stderr:
+        return f"{how}; its output is above."
+    if outcome.stderr.strip():
+        lines = masked(outcome.stderr).strip().splitlines()[-_SHOWN_LINES:]
+        return "\n    ".join([f"{how}:", *lines])
+    silent = Stream.STDOUT not in logged and outcome.stdout
+    return f"{how} and wrote nothing to stderr{'; its stdout is not shown because of `logging`' if silent else ''}."
+
+
+def main() -> None:
+    """Serve the engine at the address in the arguments."""
+    provider = CommandProvider(engine=engine_address(sys.argv[1:]))
+    serve(register=lambda server: add_ResourceProviderServicer_to_server(provider, server), at_end=provider.end)
+
+
+if __name__ == "__main__":
+    main()
