@@ -5,13 +5,14 @@ name of their own from one authority, and the authority's certificate, so that e
 Keys exist in the stack's state, encrypted, and in the Secrets; nowhere else. A certificate that comes near its end is issued anew by the next `pulumi up`.
 """
 
-from typing import NotRequired, TypedDict
+from enum import StrEnum
+from typing import TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from components.names import PROJECT, labels
+from components.names import GLOO_NAMESPACE, PROJECT, labels
 
 HOURS_PER_DAY = 24
 AUTHORITY_HOURS = 3650 * HOURS_PER_DAY
@@ -19,6 +20,13 @@ AUTHORITY_RENEWAL_HOURS = 365 * HOURS_PER_DAY
 CERTIFICATE_HOURS = 90 * HOURS_PER_DAY
 CERTIFICATE_RENEWAL_HOURS = 30 * HOURS_PER_DAY
 KEY_ALGORITHM, KEY_CURVE = "ECDSA", "P256"
+
+
+class CertificateUse(StrEnum):
+    """Which side of a connection a certificate is good for, as the tls provider calls it."""
+
+    SERVER = "server_auth"
+    CLIENT = "client_auth"
 
 
 class CertificateAuthorityArgs(TypedDict):
@@ -55,6 +63,27 @@ class CertificateAuthority(pulumi.ComponentResource):
         self.private_key_pem = key.private_key_pem
         self.register_outputs({"certificate_pem": self.certificate_pem, "private_key_pem": self.private_key_pem})
 
+    def issue(
+        self,
+        name: str,
+        *,
+        secret: str,
+        dns_name: str,
+        use: CertificateUse,
+        namespace: str = GLOO_NAMESPACE,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> "TlsSecret":
+        """A certificate for `dns_name` in the Secret `secret`; `opts` say in which cluster. The other side's certificate has to be of this authority too."""
+        args: TlsSecretArgs = {
+            "secret_name": secret,
+            "namespace": namespace,
+            "dns_name": dns_name,
+            "use": use,
+            "authority_certificate_pem": self.certificate_pem,
+            "authority_private_key_pem": self.private_key_pem,
+        }
+        return TlsSecret(name, args, opts)
+
 
 class TlsSecretArgs(TypedDict):
     """Arguments of a TlsSecret."""
@@ -65,14 +94,12 @@ class TlsSecretArgs(TypedDict):
     """Namespace of the Secret. It exists already."""
     dns_name: pulumi.Input[str]
     """Who the certificate is for: its only subject alternative name, by which the other side verifies it."""
-    allowed_use: pulumi.Input[str]
-    """What the certificate is good for: `server_auth` or `client_auth`."""
+    use: pulumi.Input[str]
+    """What the certificate is good for: a CertificateUse."""
     authority_certificate_pem: pulumi.Input[str]
     """Certificate of the authority that issues it. The Secret holds it as `ca.crt`: it is also the one that issues to the other side."""
     authority_private_key_pem: pulumi.Input[str]
     """Key of the authority. Secret."""
-    labels: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
-    """Labels of the Secret. Default: those of this project."""
 
 
 class TlsSecret(pulumi.ComponentResource):
@@ -98,14 +125,14 @@ class TlsSecret(pulumi.ComponentResource):
             cert_request_pem=request.cert_request_pem,
             ca_cert_pem=args["authority_certificate_pem"],
             ca_private_key_pem=args["authority_private_key_pem"],
-            allowed_uses=["digital_signature", args["allowed_use"]],
+            allowed_uses=["digital_signature", args["use"]],
             validity_period_hours=CERTIFICATE_HOURS,
             early_renewal_hours=CERTIFICATE_RENEWAL_HOURS,
             opts=pulumi.ResourceOptions(parent=self),
         )
         secret = kubernetes.core.v1.Secret(
             f"{name}-secret",
-            metadata={"name": args["secret_name"], "namespace": args["namespace"], "labels": args.get("labels", labels("certificates"))},
+            metadata={"name": args["secret_name"], "namespace": args["namespace"], "labels": labels("certificates")},
             type="kubernetes.io/tls",
             string_data={
                 "tls.crt": certificate.cert_pem,

@@ -179,7 +179,9 @@ def _cluster_problems(clusters: tuple[ClusterSettings, ...]) -> list[str]:
     first: dict[str, int] = {}
     for index, cluster in enumerate(clusters):
         if cluster.name and first.setdefault(cluster.name, index) != index:
-            problems.append(f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own")
+            problems.append(
+                f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own"
+            )
     managers = [cluster.name for cluster in clusters if cluster.management]
     if clusters and len(managers) != 1:
         problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")

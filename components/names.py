@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gloo_api.names import cluster_name, discovered_upstream_name
+from gloo_api.names import DEFAULT_PROXY, cluster_name, discovered_upstream_name
 
 PROJECT = "service-failover"
 VERSION = "0.1.0"
@@ -16,17 +16,16 @@ GLOO_NAMESPACE = "gloo-system"
 FED_NAMESPACE = "gloo-fed"
 APP_NAMESPACE = "default"
 
-DOWNSTREAM_SECRET = "failover-downstream"  # noqa: S105 (the name of a Secret, not its content)
-UPSTREAM_SECRET = "failover-upstream"  # noqa: S105
-
-GATEWAY_PROXY = "gateway-proxy"
-PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": GATEWAY_PROXY}
+DOWNSTREAM_SECRET = "failover-downstream"  # noqa: S105 - the name of a Secret
+PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": DEFAULT_PROXY}
 """How the guide's Services select the pods of the gateway proxy."""
+XDS_SERVER_IDENTITY = f"gloo.{GLOO_NAMESPACE}.svc"
+XDS_CLIENT_IDENTITY = f"{DEFAULT_PROXY}.{GLOO_NAMESPACE}"
+XDS_PORT = 9977
+HEALTH_PORT = 9978
 HTTP_PORT = 8080
 FAILOVER_PORT = 15443
 APP_PORT = 10000
-
-GATEWAY_IDENTITY_ANNOTATION = "servicefailover.dev/gateway-identity"
 
 
 def server_identity(cluster: str) -> str:
@@ -36,7 +35,7 @@ def server_identity(cluster: str) -> str:
 
 def client_identity(cluster: str) -> str:
     """The DNS name in the certificate of a cluster's gateway proxy, by which failover gateways verify it."""
-    return f"{GATEWAY_PROXY}.{cluster}"
+    return f"{DEFAULT_PROXY}.{cluster}"
 
 
 def service_of(color: str) -> str:

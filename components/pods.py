@@ -20,7 +20,7 @@ NOBODY = 65532
 def container(
     *,
     name: str,
-    image: str,
+    image: Any,
     user: int,
     args: Sequence[str],
     env: Sequence[Manifest] = (),
@@ -30,7 +30,10 @@ def container(
     readiness: Manifest,
     liveness: Manifest,
 ) -> Manifest:
-    """A container. `ports` are named TCP ports; `cpu` and `memory` are requested, and the memory is the limit too (a CPU limit would only add latency)."""
+    """A container. `ports` are named TCP ports; `cpu` and `memory` are requested, and the memory is the limit too (a CPU limit would only add latency).
+
+    `image` may be an output of another resource.
+    """
     return {
         "name": name,
         "image": image,

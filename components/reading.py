@@ -58,7 +58,10 @@ class Section:
 
     def integer(self, key: str, *, lowest: int, highest: int) -> int:
         """A whole number from `lowest` to `highest`."""
-        return self._accepted(key, lambda value: type(value) is int and lowest <= value <= highest, f"a whole number from {lowest} to {highest}") or lowest
+        return (
+            self._accepted(key, lambda value: type(value) is int and lowest <= value <= highest, f"a whole number from {lowest} to {highest}")
+            or lowest
+        )
 
     def flag(self, key: str) -> bool:
         """True or false; false when the key is absent."""
@@ -67,7 +70,9 @@ class Section:
 
     def duration(self, key: str) -> str:
         """A duration in the JSON form of protobuf; "" when it is none."""
-        return duration(self._accepted(key, lambda value: duration(value) is not None, "a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms")) or ""
+        return (
+            duration(self._accepted(key, lambda value: duration(value) is not None, "a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms")) or ""
+        )
 
     def section(self, key: str, read: Callable[[Section], T]) -> T | None:
         """What `read` makes of the mapping at `key`; None when there is no mapping."""

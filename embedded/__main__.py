@@ -1,7 +1,7 @@
 """Command line of the embedded clusters. Standard output holds only what a command promises; progress and errors go to standard error.
 
-`supervise` and `watch` are started by the other commands, not by people. Modules are imported where they are used: the watcher, which does nothing but
-wait, and `ensure`, which every run of the program waits for, should load little.
+`supervise` and `watch` are started by the other commands, not by people. Modules are imported where they are used: the watcher, which does nothing
+but wait, should load next to nothing.
 """
 
 from __future__ import annotations

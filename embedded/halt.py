@@ -1,4 +1,4 @@
-"""Ends what runs for a state directory, proves that nothing is left, and removes the cluster's files. Every step is fine with having nothing to do."""
+"""Ends what runs for a state directory, finds what is left, and removes the cluster's files. Every step is fine with having nothing to do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def halt(state: StateDir) -> None:
 
 
 def listeners_in(network: Network, *, seconds: float = 0) -> list[Listener]:
-    """Sockets in the way of a cluster on `network`: on any address of it, or on one of its ports at every address. Waits for them to go for `seconds`."""
+    """Sockets in the way of a cluster on `network`: on any address of it, or on one of its ports at every address. Gives them `seconds` to go."""
     ports = {int(port) for port in Port}
     deadline = time.monotonic() + seconds
     while True:

@@ -1,7 +1,7 @@
 """A small HTTPS client: one request a connection, with a client certificate, on asyncio, from the standard library only.
 
-It serves the supervisor's probes and the few calls a start makes. The supervisor lives as long as its cluster, so it is kept small and quick to import;
-and a client that reads a kubeconfig would have to be told about addresses and authorities all the same.
+It serves the supervisor's probes and the few calls a start makes. The supervisor lives as long as its cluster, so it is kept small; and no client
+for the Kubernetes API could also ask etcd.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import json
 
 
 def kubeconfig(*, cluster: str, context: str, user: str, server: str, ca: str, certificate: str, key: str) -> str:
-    """A kubeconfig with one context. `ca`, `certificate` and `key` are PEM. Written as JSON, which is YAML, with the same bytes for the same input."""
+    """A kubeconfig with one context; `ca`, `certificate` and `key` are PEM. It is JSON, which is YAML, with the same bytes for the same input."""
     return (
         json.dumps(
             {

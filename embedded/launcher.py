@@ -51,7 +51,8 @@ def start(state: StateDir, spec: ClusterSpec, *, progress: Progress) -> str:
             known = load_cluster(state)
             if known and known.spec.name != spec.name:
                 raise EmbeddedError(
-                    f"{state.root} holds the cluster {known.spec.name!r}, not {spec.name!r}. Pass another --state-dir, or delete it: {_delete_command(state)}"
+                    f"{state.root} holds the cluster {known.spec.name!r}, not {spec.name!r}. Pass another --state-dir, or delete it: "
+                    f"python -m embedded delete --state-dir {state.root}"
                 )
             state.make()
             cluster = _claim(state, spec, known=known)
@@ -185,9 +186,6 @@ def _check_ours(state: StateDir) -> None:
     foreign = state.foreign_entries()
     if foreign:
         raise EmbeddedError(
-            f"{state.root} holds {', '.join(foreign[:5])}, which no embedded cluster puts there. Pass an empty directory, or a cluster's, with --state-dir."
+            f"{state.root} holds {', '.join(foreign[:5])}, which no embedded cluster puts there. "
+            f"Pass an empty directory, or a cluster's, with --state-dir."
         )
-
-
-def _delete_command(state: StateDir) -> str:
-    return f"python -m embedded delete --state-dir {state.root}"

@@ -10,7 +10,6 @@ from typing import Any
 
 from embedded.errors import EmbeddedError
 
-
 TEMPORARY = ".new-"
 """What the name of a file begins with while it is being written."""
 
@@ -90,7 +89,7 @@ class StateDir:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files directly in the state directory but the lock; the cluster's record first, for without it there is no cluster, whatever is left of it."""
+        """Files directly in the state directory but the lock; the cluster's record first, for without it there is no cluster."""
         return (self.cluster, self.parts, self.node_agent_config, self.egress_selector)
 
     def make(self) -> None:
@@ -112,7 +111,7 @@ class StateDir:
 
 def unwritable(directory: Path, error: OSError) -> EmbeddedError:
     return EmbeddedError(
-        f"The state directory {directory} cannot be written: {error.strerror} ({error.filename}). Pass another one with --state-dir, or make it yours."
+        f"The state directory {directory} cannot be written: {error.strerror} ({error.filename}). Pass another with --state-dir, or make it yours."
     )
 
 

@@ -1,4 +1,4 @@
-"""Serialises commands on one state directory. The lock is a file in the directory, so that nothing is left elsewhere when the directory is deleted."""
+"""Serialises commands on one state directory. The lock is a file in that directory, so that nothing is left elsewhere when it is deleted."""
 
 from __future__ import annotations
 

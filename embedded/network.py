@@ -1,7 +1,7 @@
 """The addresses of an embedded cluster, as arithmetic on one octet. Opens no socket.
 
-The API server refuses loopback addresses in EndpointSlices, so objects hold addresses of 10.N.0.0/16, and each is realised, where a socket is opened, on
-loopback by changing the first octet (10.77.0.5 is realised as 127.77.0.5). One rule serves every cluster, so one cluster can reach another.
+The API server refuses loopback addresses in EndpointSlices, so objects hold addresses of 10.N.0.0/16. Each is realised, where a socket is opened, on
+loopback by changing the first octet: 10.77.0.5 as 127.77.0.5. One rule serves every cluster, so one cluster can reach another.
 """
 
 from __future__ import annotations

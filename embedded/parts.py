@@ -26,8 +26,8 @@ CONTROLLERS = (
     # Identities: default ServiceAccounts, explicit token Secrets, the authority's ConfigMap, aggregated roles (admin, edit, view).
     *("serviceaccount", "serviceaccount-token", "root-ca-certificate-publisher", "clusterrole-aggregation"),
 )
-"""Controllers that run, without the suffix. Not here: everything about volumes, certificates requests, autoscaling, several nodes or cloud providers. No
-node-lifecycle either: there is one node, and its healer is the supervisor, which knows sooner than a lease could tell."""
+"""Controllers that run, without the suffix. Not here: volumes, certificate requests, autoscaling, several nodes, cloud providers; nor node-lifecycle:
+there is one node, and its healer is the supervisor, which knows sooner than a lease could tell."""
 
 ADMISSION_OFF = (
     "CertificateApproval,CertificateSigning,CertificateSubjectRestriction,ClusterTrustBundleAttest,DefaultIngressClass,DefaultStorageClass,"
@@ -38,7 +38,7 @@ ADMISSION_OFF = (
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A program that the supervisor keeps running. `health` is the path on `endpoint` that answers 200 while the program is well, whatever others do."""
+    """A program that the supervisor keeps running. `health` is a path on `endpoint` that answers 200 while the program is well, whatever others do."""
 
     name: str
     argv: tuple[str, ...]
@@ -184,7 +184,7 @@ def controller_manager_argv(state: StateDir, network: Network) -> tuple[str, ...
         f"--controllers={','.join(f'{name}-controller' for name in CONTROLLERS)}",
         f"--root-ca-file={pki}/ca.crt",
         f"--service-account-private-key-file={pki}/service-account.key",
-        "--use-service-account-credentials=false",
+        "--use-service-account-credentials=true",
         "--allocate-node-cidrs=false",
         "--leader-elect=false",
         "--kube-api-qps=200",
@@ -210,7 +210,7 @@ def scheduler_argv(state: StateDir, network: Network) -> tuple[str, ...]:
 
 
 def egress_selector(state: StateDir, network: Network) -> dict[str, Any]:
-    """How the API server reaches into the cluster (logs, exec, port-forward, webhooks by Service): through the node agent, which realises the address."""
+    """How the API server reaches into the cluster (logs, exec, port-forward, webhooks): through the node agent, which realises the address."""
     pki = state.pki
     return {
         "apiVersion": "apiserver.k8s.io/v1beta1",

@@ -1,7 +1,7 @@
 """The certificates of a cluster: made once, kept, and renewed at a start when little of their life is left.
 
-Three authorities, so that a certificate opens only the door that it is for: `ca` (the API server and its clients), `etcd-ca` (etcd and its one client) and
-`node-agent-client-ca` (the node agent's API, which runs commands in pods; its one client is the API server).
+Three authorities, so that a certificate opens only the door that it is for: `ca` (the API server and its clients), `etcd-ca` (etcd and its one client)
+and `node-agent-client-ca` (the node agent's API, which runs commands in pods; its one client is the API server).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def leaves(*, network: Network, node_name: str) -> tuple[Leaf, ...]:
 
 
 def ensure_pki(directory: Path, *, wanted: tuple[Leaf, ...], now: datetime.datetime | None = None) -> bool:
-    """Makes what is missing, damaged, not as wanted, or near its end in `directory`; True when anything was made. Files are `<name>.crt` and `<name>.key`."""
+    """Makes what is missing, damaged, not as wanted, or near its end: `<name>.crt` and `<name>.key` in `directory`. True when anything was made."""
     moment = now or datetime.datetime.now(datetime.UTC)
     authorities = {name: _ensure_authority(directory, name=name, now=moment) for name in AUTHORITIES}
     changed = any(made for _, _, made in authorities.values())

@@ -5,6 +5,7 @@ Convergent: a file is written only when it would change, and the caller learns w
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import toolchain
@@ -27,7 +28,7 @@ def find_programs() -> Programs:
             kube_node=toolchain.find("kube-node"),
             envoy=toolchain.find("envoy"),
             http_echo=toolchain.find("http-echo"),
-            python=toolchain.python(),
+            python=Path(sys.executable),
             checkout=CHECKOUT,
         )
     except toolchain.ToolMissing as error:

@@ -112,10 +112,10 @@ def below(directory: Path) -> list[ProcessId]:
     found = []
     for pid in _pids():
         try:
-            working_directory = os.readlink(PROC / str(pid) / "cwd")
+            working_directory = (PROC / str(pid) / "cwd").readlink()
         except OSError:
             continue
-        if os.fsencode(working_directory + "/").startswith(inside) or any(b"=" + inside in word for word in _read(pid, "environ").split(b"\0")):
+        if os.fsencode(f"{working_directory}/").startswith(inside) or any(b"=" + inside in word for word in _read(pid, "environ").split(b"\0")):
             process = identify(pid)
             if process and pid != os.getpid():
                 found.append(process)
@@ -169,7 +169,7 @@ def _socket_owners() -> dict[str, int]:
         with contextlib.suppress(OSError):
             for entry in os.scandir(PROC / str(pid) / "fd"):
                 with contextlib.suppress(OSError):
-                    target = os.readlink(entry.path)
+                    target = str(Path(entry.path).readlink())
                     if target.startswith("socket:["):
                         owners[target[8:-1]] = pid
     return owners

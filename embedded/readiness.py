@@ -49,7 +49,7 @@ async def wait_ready(state: StateDir, cluster: Cluster, *, since: datetime.datet
                 raise EmbeddedError(f"{name} of the cluster {cluster.spec.name!r} ends each time it is started. {_last_words(state, name)}")
         if seconds > READY_SECONDS:
             raise EmbeddedError(
-                f"The cluster {cluster.spec.name!r} is not ready after {seconds:.0f} s: it still waits for {missing}. {_last_words(state, 'supervisor')}"
+                f"The cluster {cluster.spec.name!r} is not ready after {seconds:.0f} s: it waits for {missing}. {_last_words(state, 'supervisor')}"
             )
         await asyncio.sleep(INTERVAL)
 

@@ -1,7 +1,7 @@
 """Which network belongs to which state directory, for all embedded clusters of this user.
 
-A small JSON file in the cache, changed under a file lock. It holds no more than is needed to hand out octets: the cluster itself remembers its octet and
-the registry it came from (`cluster.json`), so a lost registry or another cache setting loses nothing.
+A small JSON file in the cache, changed under a file lock. It holds no more than is needed to hand out octets: the cluster itself remembers its octet
+and the registry it came from (`cluster.json`), so a lost registry or another cache setting loses nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Registry:
         """Gives the cluster in `root` an octet: `wanted` (what it had before) if given, else its entry, else the first free one that is not `in_use`.
 
         `commit` is called with the octet under the registry's lock and must make the cluster visible (write its cluster.json): an entry counts
-        only with that file, so that a claim interrupted half way is free again. Raises EmbeddedError when another cluster has `wanted`, or none is free.
+        only with that file, so that a claim interrupted half way is free again. Raises EmbeddedError: another has `wanted`, or none is free.
         """
         with self._locked():
             entries = self.entries()

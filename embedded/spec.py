@@ -43,7 +43,7 @@ class ClusterSpec:
 
 
 def parse_spec(text: str) -> ClusterSpec:
-    """The spec in `text`, a JSON object with exactly the keys name, region and zone. Raises EmbeddedError that names key, value and what is allowed."""
+    """The spec in `text`, a JSON object with the keys name, region and zone. Raises EmbeddedError that names key, value and what is allowed."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -69,7 +69,7 @@ def spec_from(document: Any) -> ClusterSpec:
     name = document["name"]
     if len(name) > LONGEST_NAME or not DNS_LABEL.fullmatch(name):
         raise EmbeddedError(
-            f"The cluster spec has name = {name!r}; it must be a DNS label: lower-case letters, digits and inner '-', at most {LONGEST_NAME} characters."
+            f"The cluster spec has name = {name!r}; it must be a DNS label: lower-case letters, digits and inner '-', 1 to {LONGEST_NAME} characters."
         )
     for key in ("region", "zone"):
         value = document[key]

@@ -33,8 +33,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STEADY = 10.0
 PROBE_INTERVAL, PROBE_SECONDS, PROBE_FAILURES = 2.0, 5.0, 3
 """A part that answers none of three probes hangs, and is killed: found within 21 s. Patient, because a busy machine is not a broken part."""
-START_INTERVAL, START_SECONDS = 0.05, 60.0
+START_INTERVAL, START_SECONDS = 0.1, 60.0
 """Until its first answer a part is asked often, and is given up after a minute."""
+RIGHTS_KNOWN = ("/readyz/poststarthook/rbac/bootstrap-roles", "/readyz/informer-sync")
+"""Answered with 200 when the API server knows what its clients may do, about a second before it calls itself ready."""
 LOG_BYTES = 8 * 1024 * 1024
 """A log that grows over this is copied to `<name>.log.1` and emptied."""
 PR_SET_PDEATHSIG = 1
@@ -72,10 +74,11 @@ class Supervisor:
         """Runs until SIGTERM, or until the cluster is not meant to run; then stops everything, in order."""
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        tasks = [asyncio.create_task(self._keep(part)) for part in self._parts]
-        tasks += [asyncio.create_task(self._open_api()), asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_watcher())]
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        opening = asyncio.create_task(self._open_api())
+        endless = [self._keep_house(), self._keep_watcher(), *(self._keep(part) for part in self._parts)]
+        tasks = [asyncio.create_task(work) for work in endless]
+        await asyncio.wait([asyncio.create_task(stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
+        tasks.append(opening)
         for task in tasks:
             task.cancel()
         failures = [result for result in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(result, Exception)]
@@ -137,10 +140,10 @@ class Supervisor:
         child.kill()
 
     async def _open_api(self) -> None:
-        """When the API server is ready: gives the node agent its rights, then lets the parts start that need the API."""
+        """Gives the node agent its rights, then lets the parts start that need the API."""
         api = next(part.endpoint for part in self._parts if part.name == API_SERVER)
         wanted = node_agent_rbac(spec_from(read_json(self._state.cluster)["spec"]).node_name)
-        while not self._api_ready.is_set():
+        while True:
             with contextlib.suppress(*UNREACHABLE):
                 answers = [
                     await request(
@@ -148,11 +151,12 @@ class Supervisor:
                     )
                     for path, document in wanted.items()
                 ]
-                if all(answer.ok for answer in answers) and (await request(api, "/readyz")).ok:
+                answers += [await request(api, path) for path in RIGHTS_KNOWN]
+                if all(answer.ok for answer in answers):
                     self._api_ready.set()
+                    log.info("the API is open")
                     return
             await asyncio.sleep(START_INTERVAL)
-        await asyncio.Event().wait()
 
     async def _keep_house(self) -> None:
         """Bounds the logs; returns when the cluster is not meant to run any more, as when somebody removed its directory by hand."""
@@ -175,7 +179,7 @@ class Supervisor:
                 cwd="/",
                 env=child_environment(dict(os.environ)),
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()) if with_parent else None,  # noqa: PLW1509 -- this process has one thread
+                preexec_fn=_die_with(os.getpid()) if with_parent else None,
             )
         finally:
             os.close(output)

@@ -1,4 +1,4 @@
-"""Waits for the supervisor to end, and takes its place if the cluster is meant to run. The supervisor, for its part, starts a watcher whenever it has none."""
+"""Waits for the supervisor to end and takes its place, if the cluster is meant to run. The supervisor, in turn, keeps a watcher running."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ class ObjectMeta(Model):
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     generation: int = 0
+    creation_timestamp: str = ""
 
 
 class Resource(Model):
@@ -110,6 +111,11 @@ class Resource(Model):
     def key(self) -> tuple[str, str]:
         """(namespace, name)."""
         return self.metadata.namespace, self.metadata.name
+
+    @property
+    def age_key(self) -> tuple[str, str, str]:
+        """Sorts the older object first: where two want the same thing, the one that was there keeps it."""
+        return self.metadata.creation_timestamp, *self.key
 
     def unknown_spec_fields(self) -> tuple[str, ...]:
         """Paths such as `spec.healthChecks[0].foo` that are kept in the object and have no effect here."""

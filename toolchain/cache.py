@@ -45,7 +45,7 @@ def executable(name: str, version: str) -> Path:
 
 def is_executable(path: Path) -> bool:
     """Whether `path` is a file that can be run. An empty one cannot: it is what a full disk leaves."""
-    return path.is_file() and os.access(path, os.X_OK) and path.stat().st_size > 0
+    return os.access(path, os.X_OK) and path.is_file() and path.stat().st_size > 0
 
 
 def origin(name: str, version: str) -> str:
@@ -79,8 +79,8 @@ def staged(name: str, version: str, *, origin: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, children: Children, report: Report) -> Iterator[None]:
-    """Hold the lock of `folder` (made if need be), so that two installs at once do the work once. The lock ends with the process, however that ends."""
+def locked(folder: Path, *, children: Children, note: Report) -> Iterator[None]:
+    """Hold the lock of `folder` (made if need be), so that two installs at once do the work once. It ends with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as lock:
         waiting = False
@@ -91,7 +91,7 @@ def locked(folder: Path, *, children: Children, report: Report) -> Iterator[None
             except BlockingIOError:
                 if not waiting:
                     lock.seek(0)
-                    report(f"waiting for another install of it (process {lock.read().strip() or 'unknown'})")
+                    note(f"waiting for another install of it (process {lock.read().strip() or 'unknown'})")
                 waiting = True
             if children.stopped:
                 raise Stopped("stopped while waiting for another install")
@@ -112,7 +112,7 @@ def explained() -> Iterator[None]:
         where = error.filename or root()
         advice = "free some space there" if error.errno == errno.ENOSPC else "make it writable"
         raise InstallFailed(
-            f"cannot write {where}: {error.strerror or error}. The cache is {root()}: {advice}, or name another directory: {VARIABLE}=DIRECTORY"
+            f"cannot use {where}: {error.strerror or error}. The cache is {root()}: {advice}, or name another directory: {VARIABLE}=DIRECTORY"
         ) from error
 
 

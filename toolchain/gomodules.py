@@ -11,7 +11,7 @@ from pathlib import Path
 
 from toolchain.errors import InstallFailed
 from toolchain.processes import Children
-from toolchain.routes import GoModule, Report
+from toolchain.routes import Generated, GoModule, Report
 
 # No DWARF: the linker strips it anyway (-s -w), and not making it saves compile time.
 _FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false")
@@ -25,15 +25,17 @@ def environment() -> dict[str, str]:
 
 def prepare(module: GoModule, *, go: Path, children: Children) -> int:
     """Download what `module` needs, and return how many packages have to be compiled: those that the build cache does not hold."""
-    command = [go, "list", "-e", "-deps", *_FLAGS, "-f", "{{if .Stale}}stale{{end}}", module.package]
+    command: list[str | Path] = [go, "list", "-e", "-deps", *_FLAGS, "-f", "{{if .Stale}}stale{{end}}", module.package]
     return children.run(command, cwd=module.directory, env=environment()).split().count("stale")
 
 
-def build(module: GoModule, target: Path, *, go: Path, packages: int, children: Children, report: Report) -> None:
-    """Build the command of `module` as the file `target`; its temporary files are beside it meanwhile. Errors: InstallFailed, with the compiler's words."""
-    work = target.parent / "work"
-    work.mkdir(parents=True)
-    directory = module.directory if module.generated is None else _with_generated(module, work / "source", go=go, children=children)
+def build(module: GoModule, *, name: str, into: Path, go: Path, packages: int, children: Children, report: Report) -> None:
+    """Build the command of `module` as `into`/bin/`name`. Errors: InstallFailed, with the compiler's words."""
+    work = into / "work"
+    work.mkdir()
+    directory = module.directory
+    if module.generated:
+        directory = _with_generated(module, module.generated, work / "source", go=go, children=children)
     define = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in module.define.items())])
     compiled = 0
 
@@ -44,20 +46,18 @@ def build(module: GoModule, target: Path, *, go: Path, packages: int, children: 
         report(f"compiling its Go module, {min(compiled, packages)} of {packages} packages")
 
     report(f"compiling its Go module, {packages} packages to do")
-    command = [go, "build", "-v", *_FLAGS, f"-ldflags={define}", "-o", target, module.package]
+    command: list[str | Path] = [go, "build", "-v", *_FLAGS, f"-ldflags={define}", "-o", into / "bin" / name, module.package]
     children.run(command, cwd=directory, env=environment() | {"GOTMPDIR": str(work)}, on_line=count)
     shutil.rmtree(work)
 
 
-def _with_generated(module: GoModule, copy: Path, *, go: Path, children: Children) -> Path:
+def _with_generated(module: GoModule, generated: Generated, copy: Path, *, go: Path, children: Children) -> Path:
     """A copy of the module's directory together with the files that its command embeds."""
-    assert module.generated is not None
-    origin, folder, files = module.generated
     shutil.copytree(module.directory, copy)
-    found = children.run([go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", origin], cwd=module.directory, env=environment()).strip()
-    for name in files:
-        source = Path(found) / folder / name
+    found = children.run([go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", generated.module], cwd=module.directory, env=environment()).strip()
+    for name in generated.files:
+        source = Path(found) / generated.folder / name
         if not source.is_file():
-            raise InstallFailed(f"the Go module {origin} holds no {folder}/{name}")
+            raise InstallFailed(f"the Go module {generated.module} holds no {generated.folder}/{name}")
         shutil.copyfile(source, copy / name)
     return copy

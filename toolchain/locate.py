@@ -60,11 +60,10 @@ def search_path(tool: Tool) -> Found | None:
 
 def ask_version(path: Path, on_path: OnPath) -> Version | None:
     """The version that a program states, or None if it states none in time."""
+    command = [str(path), *on_path.arguments]
     try:
-        done = subprocess.run(
-            [path, *on_path.arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_PROBE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     match = re.search(on_path.pattern, done.stdout + done.stderr)
     return tuple(int(number) for number in match.groups() if number) if match else None

@@ -51,8 +51,7 @@ class Children:
         output: list[str] = []
         process = self._start([str(part) for part in command], cwd=cwd, env=env)
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in process.stdout or ():
                 output.append(line)
                 lines.append(line)
                 on_line(line.rstrip())

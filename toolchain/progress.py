@@ -1,4 +1,4 @@
-"""What an install tells its user, on stderr: a live line on a terminal; elsewhere one line when a step ends and, while it lasts, one every half minute."""
+"""What an install tells its user: a live line on a terminal; elsewhere a line when a step ends and, while it lasts, one every half minute."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import TextIO
-
-from toolchain.routes import Report
 
 _LIVE_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
@@ -23,7 +21,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._lock = threading.Lock()
-        self._steps: dict[str, _Step] = {}
+        self._steps: dict[str, Step] = {}
         self._ended = threading.Event()
 
     @contextlib.contextmanager
@@ -40,18 +38,18 @@ class Progress:
                 self._erase()
 
     @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[Report]:
-        """A step of the install. What the block reports is shown while it runs; the last of it, with the time taken, stays when it has ended well."""
-        step = _Step()
+    def step(self, name: str) -> Iterator[Step]:
+        """A step of the install: shown while the block runs. What it says is done stays, with the time taken."""
+        step = Step()
         with self._lock:
             self._steps[name] = step
         try:
-            yield step.report
-            with self._lock:
-                self._say(f"{name}: {step}")
+            yield step
         finally:
             with self._lock:
                 del self._steps[name]
+                if step.is_done:
+                    self._say(f"{name}: {step}")
 
     def note(self, text: str) -> None:
         """Say something that stays."""
@@ -81,15 +79,22 @@ class Progress:
                     print(f"  ... {line}", file=self._stream, flush=True)
 
 
-class _Step:
+class Step:
     """What one step is at, and since when it runs."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._text = "starting"
+        self.is_done = False
 
     def report(self, text: str) -> None:
+        """Say what the step is at."""
         self._text = text
+
+    def done(self, text: str) -> None:
+        """Say how it ended. A step that does not say so leaves no line behind."""
+        self._text = text
+        self.is_done = True
 
     def __str__(self) -> str:
         return f"{self._text} ({duration(time.monotonic() - self._since)})"

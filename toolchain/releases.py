@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +38,7 @@ class Releases:
         self._left = allowance
         self._closed = f"{VARIABLE}=off" if os.environ.get(VARIABLE) == "off" else None
 
-    def fetch(self, release: Release, into: Path, report: Report) -> None:
+    def fetch(self, release: Release, *, into: Path, report: Report) -> None:
         """Download, check and unpack a release into `into`/bin. Errors: Unavailable; then nothing of it is in `into`/bin."""
         if self._closed:
             raise Unavailable(f"not tried: {self._closed}")
@@ -51,7 +52,7 @@ class Releases:
         archive.unlink()
 
     def _download(self, url: str, file: BinaryIO, report: Report) -> str:
-        """Copy `url` into `file` and return its SHA-256. In a thread, since looking a host up can neither be given a time limit nor be interrupted."""
+        """Copy `url` into `file` and return its SHA-256. In a thread, since looking up a host can be neither limited in time nor interrupted."""
         transfer = _Transfer(url, file)
         started = time.monotonic()
         transfer.start()
@@ -66,6 +67,8 @@ class Releases:
                 self._close(f"{urlsplit(url).hostname} did not answer, or too slowly")
             report(f"downloading {transfer.received / 1e6:.0f} MB of its release")
         self._left -= max(0.0, time.monotonic() - started - transfer.received / USEFUL_RATE)
+        if transfer.write_error is not None:
+            raise transfer.write_error
         if transfer.status is not None:
             raise Unavailable(f"{url} answered with status {transfer.status}")
         if transfer.error is not None:
@@ -89,18 +92,27 @@ class _Transfer(threading.Thread):
         self.digest = hashlib.sha256()
         self.status: int | None = None
         self.error: Exception | None = None
+        self.write_error: OSError | None = None
 
     def run(self) -> None:
         try:
             with urllib.request.urlopen(self._url, timeout=ALLOWANCE) as response:  # noqa: S310 -- the address is a constant of the table
-                while (chunk := response.read1(_CHUNK)) and not self.abandoned.is_set():
-                    self._file.write(chunk)
-                    self.digest.update(chunk)
+                while (chunk := response.read1(_CHUNK)) and not self.abandoned.is_set() and self._keep(chunk):
                     self.received += len(chunk)
         except urllib.error.HTTPError as error:
             self.status = error.code
         except Exception as error:  # every failure is told by the thread that waits
             self.error = getattr(error, "reason", None) or error
+
+    def _keep(self, chunk: bytes) -> bool:
+        """Write a piece of the file; False when that cannot be done, which is no fault of the network."""
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            self.write_error = error
+            return False
+        self.digest.update(chunk)
+        return True
 
 
 def _unpack(archive: BinaryIO, *, folder: str, into: Path) -> None:

@@ -1,6 +1,6 @@
-"""The ways in which a tool can be had, as plain data. How each is walked is in `releases`, `wheels` and `gomodules`; which tool has which, in `tools`.
+"""The ways in which a tool can be had, as plain data. Which tool has which: `tools`. How each is walked: `releases`, `wheels`, `gomodules`.
 
-Whatever arrives over the network is checked against a digest written down here or in a go.sum: a tool whose release has no known digest has no release.
+Whatever arrives over the network is checked against a digest that is in the repository (in `tools`, in a go.sum): a release without one is no way.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ class Wheel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generated:
+    """Files that a command embeds and that are taken from another Go module when it is built."""
+
+    module: str
+    folder: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class GoModule:
     """A command built from a Go module: `package`, from `directory` with its checked-in go.mod and go.sum, which hold the digests."""
 
@@ -58,8 +67,7 @@ class GoModule:
     package: str
     define: Mapping[str, str] = field(default_factory=dict)
     """String variables set at link time: import path and name -> value."""
-    generated: tuple[str, str, tuple[str, ...]] | None = None
-    """(module, folder in it, files): files that the command embeds and that are taken from the module itself."""
+    generated: Generated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,8 @@ class Tool:
     on_path: OnPath | None = None
     releases: Mapping[str, Release] = field(default_factory=dict)
     """By machine (x86_64, aarch64)."""
+    no_release: str = "its SHA-256 is not known"
+    """Why there is none, where there is none."""
     built: Built | None = None
     stand_in: StandIn | None = None
     for_users: bool = True
@@ -98,6 +108,12 @@ class Tool:
     def versions(self) -> tuple[str, ...]:
         """The versions that can be in the cache, the preferred one first."""
         return tuple(route.version for route in (self.release, self.built) if route)
+
+    @property
+    def version(self) -> str:
+        """The version that is had when nothing is on PATH and no release can be reached."""
+        routes = (self.stand_in, self.built, self.release)
+        return next((route.version for route in routes if route), "")
 
     @property
     def variable(self) -> str:

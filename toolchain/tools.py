@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 
 from toolchain.errors import ToolMissing
-from toolchain.routes import GoModule, OnPath, Release, StandIn, Tool, Wheel
+from toolchain.routes import Generated, GoModule, OnPath, Release, StandIn, Tool, Wheel
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = CHECKOUT / "toolchain" / "modules"
@@ -93,6 +93,7 @@ def tools() -> dict[str, Tool]:
         ),
         Tool(
             name="kube-node",
+            no_release="it is made here",
             why="Kubernetes and etcd as one program, and the node agent",
             built=GoModule(
                 version=f"{KUBERNETES}-{sources_key(NODE)}",
@@ -130,10 +131,10 @@ def tools() -> dict[str, Tool]:
                 directory=MODULES / "pulumi-kubernetes",
                 package=".",
                 define={"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": PLUGIN_VERSIONS["kubernetes"]},
-                generated=(
-                    "github.com/pulumi/pulumi-kubernetes/provider/v4",
-                    "cmd/pulumi-resource-kubernetes",
-                    ("schema.json", "terraform-mapping.json"),
+                generated=Generated(
+                    module="github.com/pulumi/pulumi-kubernetes/provider/v4",
+                    folder="cmd/pulumi-resource-kubernetes",
+                    files=("schema.json", "terraform-mapping.json"),
                 ),
             ),
             for_users=False,
@@ -152,7 +153,8 @@ def tools() -> dict[str, Tool]:
         ),
         Tool(
             name=LANGUAGE_HOST,
-            why="runs Pulumi programs in Python; the official one comes with an official pulumi",
+            why="runs Pulumi programs in Python",
+            no_release="an official pulumi brings it",
             stand_in=StandIn(version="3.274.1", module="toolchain.plugins.language_host"),
             for_users=False,
         ),

@@ -1,11 +1,10 @@
-"""The Python environment of the program, the control plane and the tests: one for each content of requirements.txt and version of Python, in the cache.
+"""The Python environment of the program, the control plane and the tests: in the cache, one for each requirements.txt and version of Python.
 
 A virtual environment cannot be renamed (its scripts hold its path), so it is made in place and a file written last says that it is complete.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import sys
@@ -23,7 +22,6 @@ REQUIREMENTS = CHECKOUT / "requirements.txt"
 _COMPLETE = ".complete"
 
 
-@functools.cache
 def folder(requirements: Path = REQUIREMENTS) -> Path:
     """Where the environment for `requirements` and the running Python is, made or not."""
     version = ".".join(map(str, sys.version_info[:3]))
@@ -45,12 +43,20 @@ def python(requirements: Path = REQUIREMENTS) -> Path:
     return path
 
 
-def install(*, children: Children, report: Report, requirements: Path = REQUIREMENTS) -> None:
+def is_installed(requirements: Path = REQUIREMENTS) -> bool:
+    """Whether `python` would find it."""
+    try:
+        python(requirements)
+    except ToolMissing:
+        return False
+    return True
+
+
+def install(*, children: Children, report: Report, note: Report, requirements: Path = REQUIREMENTS) -> None:
     """Make the environment, unless another process has made it while this one waited. Errors: InstallFailed, with what venv or pip said."""
     place = folder(requirements)
-    with cache.locked(place.parent, children=children, report=report):
-        if _is_complete(requirements):
-            report("already installed")
+    with cache.locked(place.parent, children=children, note=note):
+        if is_installed(requirements):
             return
         cache.remove(place)
         report("creating the environment")
@@ -63,7 +69,6 @@ def install(*, children: Children, report: Report, requirements: Path = REQUIREM
             cache.remove(place)
             raise
         (place / _COMPLETE).touch()
-        report("environment made")
 
 
 def _install_requirements(place: Path, requirements: Path, *, env: dict[str, str], children: Children, report: Report) -> None:
@@ -80,11 +85,3 @@ def _install_requirements(place: Path, requirements: Path, *, env: dict[str, str
         children.run([place / "bin" / "python", "-m", "pip", "install", *options, "-r", requirements], cwd=place, env=env, on_line=count)
     except InstallFailed as error:
         raise InstallFailed(f"the packages of {requirements.name} cannot be installed: {error}") from error
-
-
-def _is_complete(requirements: Path) -> bool:
-    try:
-        python(requirements)
-    except ToolMissing:
-        return False
-    return True

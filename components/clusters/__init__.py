@@ -5,6 +5,7 @@ from typing import Protocol
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.addressing import Addressing
 from components.clusters.embedded import EmbeddedCluster
 from components.config import ClusterKind, ClusterSettings
 
@@ -26,12 +27,8 @@ class Cluster(Protocol):
     """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
     """CA of the API server: PEM in base64, as in a kubeconfig."""
-    listen_address: str
-    """The address on which a container listens for others. It may refer to the variable POD_IP."""
-    loopback_address: str
-    """The address on which the containers of one pod reach each other, and nobody in other pods does. It may refer to the variable POD_IP."""
-    realise: str | None
-    """How Kubernetes' addresses become ones that can be dialled, `CIDR=CIDR`; None where they can be as they are."""
+    addressing: Addressing
+    """Where its processes listen and how they are dialled."""
 
     def reachable(self, address: str) -> str:
         """The address under which this machine reaches `address`, the one of a Service of the cluster."""

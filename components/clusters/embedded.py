@@ -3,7 +3,6 @@
 `python -m embedded` makes, restores and removes it; this component runs that at the right moments of the stack's life and turns its result into a provider.
 """
 
-import ipaddress
 import json
 import os
 import shlex
@@ -16,9 +15,9 @@ import pulumi_kubernetes as kubernetes
 import yaml
 from pulumi_command import local
 
+from components.addressing import EMBEDDED, Addressing, realised
+
 PROGRAM = Path(__file__).resolve().parents[2]
-REALISE = "10.64.0.0/10=127.64.0.0/10"
-"""Pods and Services have addresses in ordinary ranges, and each is realised on loopback by another first octet."""
 
 
 class EmbeddedClusterArgs(TypedDict):
@@ -40,6 +39,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
     identity: pulumi.Output[str]
     internal_address: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
+    addressing: Addressing
 
     def __init__(self, name: str, args: EmbeddedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:EmbeddedCluster", name, None, opts)
@@ -67,9 +67,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
         self.certificate_authority = pulumi.Output.unsecret(
             parsed.apply(lambda config: str(config["clusters"][0]["cluster"]["certificate-authority-data"]))
         )
-        # Containers share the network of this machine, so each one uses the address of its pod, for others as well as for itself.
-        self.listen_address = self.loopback_address = "$(POD_IP)"
-        self.realise = REALISE
+        self.addressing = EMBEDDED
         self.provider = kubernetes.Provider(
             f"{name}-provider",
             kubeconfig=self.kubeconfig,
@@ -82,7 +80,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
 
     def reachable(self, address: str) -> str:
         """`address` realised on loopback."""
-        return realised(address, REALISE)
+        return realised(address, self.addressing["realise"])
 
     def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
         """Options for what is in the cluster. Deleting the cluster deletes all of it, so nothing of it is deleted one by one."""
@@ -98,13 +96,6 @@ def state_directory() -> Path:
 def embedded_command(verb: str, directory: Path) -> str:
     """A shell command line for `python -m embedded`, with the Python that runs this program."""
     return shlex.join([sys.executable, "-m", "embedded", verb, "--state-dir", str(directory)])
-
-
-def realised(address: str, mapping: str) -> str:
-    """`address`, when it is in the first network of `mapping`, moved to the same place in the second: 10.77.192.1 becomes 127.77.192.1."""
-    source, target = (ipaddress.ip_network(network) for network in mapping.split("="))
-    parsed = ipaddress.ip_address(address)
-    return str(target[int(parsed) - int(source.network_address)]) if parsed in source else address
 
 
 def _restore(directory: Path) -> None:

@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from lightkube.resources.core_v1 import Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from controlplane.kube.objects import Object
 from controlplane.kube.objects import Key as PlainKey
+from controlplane.kube.objects import Object
 from controlplane.translation.types import GlooInputs, Key, ObjectRef, TlsSecret
 from gloo_api.gateway import Gateway
 from gloo_api.meta import InvalidResource, Problem

@@ -65,7 +65,10 @@ class Publisher:
             await self._dirty.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             self._dirty.clear()
-            self.publish()
+            try:
+                self.publish()
+            except Exception:  # A defect of a translation must not end the process: the proxies keep what they have, the next change is tried.
+                log.exception("translation failed; the proxies keep what they have")
 
     def publish(self) -> None:
         """One run: translate everything for every proxy that is connected or that a Gateway names."""

@@ -15,7 +15,9 @@ Refusals = Mapping[ObjectRef, Iterable[str]]
 """What proxies refuse, by the object it comes from; each text names the proxy."""
 
 
-def merge(reports: Iterable[Mapping[ObjectRef, Report]], *, invalid: Mapping[ObjectRef, tuple[Problem, ...]], refusals: Refusals) -> dict[ObjectRef, Report]:
+def merge(
+    reports: Iterable[Mapping[ObjectRef, Report]], *, invalid: Mapping[ObjectRef, tuple[Problem, ...]], refusals: Refusals
+) -> dict[ObjectRef, Report]:
     """One report an object, out of those of all proxies. What is said twice is kept once."""
     merged: dict[ObjectRef, Report] = {}
     for each in reports:

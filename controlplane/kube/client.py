@@ -127,9 +127,7 @@ class KubeClient:
                 return Listing(items=items, version=meta.get("resourceVersion", ""))
             params["continue"] = meta["continue"]
 
-    async def watch(
-        self, kind: Kind, *, version: str, namespace: str | None = None, field_selector: str | None = None
-    ) -> AsyncIterator[WatchEvent]:
+    async def watch(self, kind: Kind, *, version: str, namespace: str | None = None, field_selector: str | None = None) -> AsyncIterator[WatchEvent]:
         """Events after `version`, until the server ends the request (normal, after minutes). Raises Gone, ApiError or Unreachable."""
         seconds = WATCH_SECONDS + random.randrange(60)  # noqa: S311 - spreads the renewals
         params = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}

@@ -37,7 +37,7 @@ class Forbidden(ApiError):
     """401 or 403."""
 
 
-class BadKubeconfig(KubeError):
+class BadKubeconfig(KubeError, ValueError):
     """A kubeconfig that cannot be used; the text says why without quoting it."""
 
 

@@ -97,3 +97,12 @@ def content(obj: Object, *, status: bool) -> dict[str, Any]:
     meta = {name: value for name, value in obj["metadata"].items() if name not in ignored}
     rest = {name: value for name, value in obj.items() if name != "metadata" and (status or name != "status")}
     return {"metadata": meta, **rest}
+
+
+def covers(observed: Any, desired: Any) -> bool:
+    """True when `observed` says all that `desired` says; fields that only the API server knows (defaults, others' fields) do not count."""
+    if isinstance(desired, Mapping):
+        return isinstance(observed, Mapping) and all(name in observed and covers(observed[name], value) for name, value in desired.items())
+    if isinstance(desired, list | tuple):
+        return isinstance(observed, list | tuple) and len(observed) == len(desired) and all(map(covers, observed, desired))
+    return bool(observed == desired)

@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
-from lightkube.resources.core_v1 import Service
-from lightkube.resources.discovery_v1 import EndpointSlice
 
 from gloo_api import names
 from gloo_api.gateway import Gateway
@@ -35,6 +33,73 @@ class ObjectRef(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """What of a Kubernetes Service matters here. `port_names` maps port numbers to port names (empty for a single unnamed port)."""
+
+    port_names: Mapping[int, str]
+    selector: Mapping[str, str] = field(default_factory=dict)
+    ip_family: str = ""
+    external_name: str = ""
+
+    @classmethod
+    def from_object(cls, value: Mapping[str, Any]) -> Service:
+        """From the object as the API server gives it. UDP and SCTP ports are left out."""
+        spec = value.get("spec") or {}
+        ports = (port for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP")
+        return cls(
+            port_names={port["port"]: port.get("name") or "" for port in ports},
+            selector=dict(spec.get("selector") or {}),
+            ip_family=next(iter(spec.get("ipFamilies") or ()), ""),
+            external_name=spec.get("externalName") or "",
+        )
+
+
+@dataclass(frozen=True)
+class SliceEndpoint:
+    """One endpoint of a slice; what a condition's absence means is decided already (ready: true, serving: as ready, terminating: false)."""
+
+    addresses: tuple[str, ...]
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+
+
+@dataclass(frozen=True)
+class EndpointSlice:
+    """What of an EndpointSlice matters here. `service` is its owner; `ports` maps port names to port numbers."""
+
+    service: Key
+    address_type: str
+    ports: Mapping[str, int]
+    endpoints: tuple[SliceEndpoint, ...]
+
+    @classmethod
+    def from_object(cls, value: Mapping[str, Any]) -> EndpointSlice:
+        """From the object as the API server gives it."""
+        meta = value["metadata"]
+        service = (meta.get("labels") or {}).get("kubernetes.io/service-name", "")
+        ports = (port for port in value.get("ports") or () if port.get("protocol", "TCP") == "TCP" and port.get("port"))
+        return cls(
+            service=Key(meta.get("namespace", ""), service),
+            address_type=value.get("addressType", "IPv4"),
+            ports={port.get("name") or "": port["port"] for port in ports},
+            endpoints=tuple(_slice_endpoint(endpoint) for endpoint in value.get("endpoints") or ()),
+        )
+
+
+def _slice_endpoint(value: Mapping[str, Any]) -> SliceEndpoint:
+    conditions = value.get("conditions") or {}
+    ready = conditions.get("ready") is not False
+    serving = conditions.get("serving")
+    return SliceEndpoint(
+        addresses=tuple(value.get("addresses") or ()),
+        ready=ready,
+        serving=ready if serving is None else bool(serving),
+        terminating=bool(conditions.get("terminating")),
+    )
 
 
 @dataclass(frozen=True)

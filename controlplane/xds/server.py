@@ -160,5 +160,11 @@ def _to_message(response: Response) -> Any:
 
 
 def _log_push(session: Session, response: Response) -> None:
-    extra = {"node": session.node, "type": response.type.name, "resources": len(response.resources), "version": response.version, "nonce": response.nonce}
+    extra = {
+        "node": session.node,
+        "type": response.type.name,
+        "resources": len(response.resources),
+        "version": response.version,
+        "nonce": response.nonce,
+    }
     log.debug("push", extra=extra)

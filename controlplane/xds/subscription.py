@@ -35,6 +35,8 @@ class Subscription:
     names: frozenset[str] = frozenset()
     wildcard: bool = False
     nonce: str = ""
+    confirmed: bool = False
+    """The client has accepted something of this type, be it "nothing"."""
     sent_epoch: int = 0
     sent: Entries = field(default_factory=dict)
     accepted: Entries = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Subscription:
             self.accepted.update((name, entry) for name, entry in entries.items() if self.wants(name))
         self.suspects -= entries.keys()
         self.held = None
+        self.confirmed = True
         return entries
 
     def refuse(self, message: str, *, last_good: Mapping[str, Resource]) -> None:
@@ -104,7 +107,7 @@ class Subscription:
         if blocked and self.resumed and not self.answered:
             return None  # It serves what it has; new content comes in order.
         if self.type.full_state:
-            if blocked or (self.answered and keys(wanted) == keys(self.sent)) or self.is_held(wanted):
+            if blocked or (self.confirmed and keys(wanted) == keys(self.sent)) or self.is_held(wanted):
                 return None
             return wanted
         new = {name: entry for name, entry in wanted.items() if name not in self.sent or (not blocked and self.sent[name].key != entry.key)}
@@ -128,7 +131,9 @@ class Subscription:
 
     def prune(self, current: Mapping[str, Resource]) -> None:
         """Forget refusals of resources that are no longer part of the configuration."""
-        self.rejected = {(name, version): text for (name, version), text in self.rejected.items() if name in current and current[name].version == version}
+        self.rejected = {
+            (name, version): text for (name, version), text in self.rejected.items() if name in current and current[name].version == version
+        }
 
     def rejections(self) -> list[Rejection]:
         named = [Rejection(type=self.type, name=name, message=message) for (name, _), message in self.rejected.items()]

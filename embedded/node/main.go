@@ -6,15 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/virtual-kubelet/virtual-kubelet/node/nodeutil"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
-)
 
-var _ = nodeutil.NewNode
+	"servicefailover.dev/embedded/node/agent"
+)
 
 func main() {
 	name := filepath.Base(os.Args[0])
@@ -31,8 +30,10 @@ func main() {
 		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
 	case "kube-scheduler":
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
+	case "node-agent":
+		os.Exit(agent.Main(os.Args[1:]))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: kube-node etcd|kube-apiserver|kube-controller-manager|kube-scheduler [flags]")
+		fmt.Fprintln(os.Stderr, "usage: kube-node etcd|kube-apiserver|kube-controller-manager|kube-scheduler|node-agent [flags]")
 		os.Exit(2)
 	}
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +23,19 @@ def container_process(stack: LiveStack, cluster: str, namespace: str, app: str, 
         if pod["metadata"]["name"].startswith(app + "-"):
             for status in pod["status"].get("containerStatuses", []):
                 if status["name"] == container and "running" in status["state"] and status["ready"]:
-                    return int(status["containerID"].removeprefix("process://").split("-")[0]), int(status["restartCount"])
+                    return process_of(status["containerID"]), int(status["restartCount"])
     return 0, 0
+
+
+def process_of(container_id: str) -> int:
+    """Pid of a container's first process: the node agent writes the container's id into its environment."""
+    mark = container_id.removeprefix("process://").encode()
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes():
+                pids.append(int(process.name))
+    return min(pids, default=0)
 
 
 def kill_container(stack: LiveStack, cluster: str, namespace: str, app: str, container: str) -> None:

@@ -1,7 +1,8 @@
 """X.509 certificates and requests as the tls provider builds them; pure but for serial numbers.
 
-Part of the stand-in for machines that cannot reach the official plugin. What goes into a certificate follows the official provider and Go's crypto/x509: SHA-2
-by key size, basic constraints always and critical, a subject key id on every CA, an authority key id whenever the issuer has a subject key id.
+Part of the stand-in for machines that cannot reach the official plugin. What goes into a certificate follows the official provider and Go's
+crypto/x509: SHA-2 by key size, basic constraints always and critical, a subject key id on every CA, an authority key id whenever the issuer has a
+subject key id.
 """
 
 from __future__ import annotations

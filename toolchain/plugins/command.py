@@ -1,9 +1,9 @@
 """Stand-in for the command provider 1.2.1 (`python -m toolchain.plugins.command`), for machines that cannot reach the official plugin.
 
-It has `local.Command` and the function `local.run`, with the official semantics: any changed input runs `update`, or `create` again where there is none; a
-changed trigger replaces; `delete` runs with the inputs of the state; nothing runs in preview except `local.run`; a create that fails is not saved. Differences,
-both on purpose: known secrets are masked in what is shown, and an error does not repeat output that was shown already. Not supported, and refused by name:
-`assetPaths` and `archivePaths`, and everything in `command:remote`.
+It has `local.Command` and the function `local.run`, with the official semantics: any changed input runs `update`, or `create` again where there is
+none; a changed trigger replaces; `delete` runs with the inputs of the state; nothing runs in preview except `local.run`; a create that fails is not
+saved. Differences, both on purpose: known secrets are masked in what is shown, and an error does not repeat output that was shown already. Not
+supported, and refused by name: `assetPaths` and `archivePaths`, and everything in `command:remote`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Runner:
             outcome = self._executor.run(_invocation(plain(command), plain(inputs), plain(previous), timeout=operation.timeout), on_line=show)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "an argument or variable holds a NUL character"
-            raise Error(f"{what} could not be started: {reason}. Check dir and interpreter; if the environment is too large, set addPreviousOutputInEnv to false") from None
+            raise Error(
+                f"{what} could not be started: {reason}. Check dir and interpreter; if the environment is too big, set addPreviousOutputInEnv false"
+            ) from None
         if outcome.exit_code != 0:
             raise Error(f"{what} {_failure(outcome, operation=operation, logged=logged, masked=masked)}{next_step}")
         texts = {"stdout": outcome.stdout.removesuffix("\n"), "stderr": outcome.stderr.removesuffix("\n")}
@@ -98,7 +100,7 @@ class Runner:
 class Command(Resource):
     """A command run once, and again when its inputs change."""
 
-    token = "command:local:Command"
+    type_name = "command:local:Command"
     fields: ClassVar = {
         **_COMMON,
         "create": Field(kind=Kind.STRING),
@@ -145,7 +147,7 @@ class Command(Resource):
 class Run(Function):
     """A command run by every preview and update."""
 
-    token = "command:local:run"
+    type_name = "command:local:run"
     fields: ClassVar = {**_COMMON, "command": Field(kind=Kind.STRING, required=True)}
 
     def __init__(self, runner: Runner) -> None:

@@ -1,7 +1,7 @@
 """Private keys as the tls provider makes and shows them; pure but for the random numbers.
 
-Part of the stand-in for machines that cannot reach the official plugin. Formats and defaults are the official provider's: PKCS#1 for RSA, SEC1 for ECDSA and
-PKCS#8 for Ed25519 in `pem`; no OpenSSH form for curve P224, which OpenSSH does not know.
+Part of the stand-in for machines that cannot reach the official plugin. Formats and defaults are the official provider's: PKCS#1 for RSA, SEC1 for
+ECDSA and PKCS#8 for Ed25519 in `pem`; no OpenSSH form for curve P224, which OpenSSH does not know.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALGORITHMS: Final = ("RSA", "ECDSA", "ED25519")
 
 @dataclass(frozen=True, kw_only=True)
 class KeyTexts:
-    """Every form of one key. The OpenSSH forms and fingerprints are empty where OpenSSH has none; `identity` is the SHA-1 of the public key in DER."""
+    """Every form of one key. The OpenSSH forms and fingerprints are empty where OpenSSH has none; `identity` is the SHA-1 of the public DER."""
 
     identity: str
     private_pem: str

@@ -1,7 +1,8 @@
 """Keep known secrets out of text that a command wrote, before a person sees it; pure.
 
-Part of the stand-in for the command provider (machines without the official plugin). A line is masked for itself, because output is shown line by line: of a
-secret with several lines (a key, a kubeconfig) each line that is long enough to be recognised is masked. Very short secrets would mask ordinary words.
+Part of the stand-in for the command provider (machines without the official plugin). A line is masked for itself, because output is shown line by
+line: of a secret with several lines (a key, a kubeconfig) each line that is long enough to be recognised is masked. Very short secrets would mask
+ordinary words.
 """
 
 from __future__ import annotations

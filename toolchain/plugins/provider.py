@@ -1,7 +1,8 @@
 """The provider protocol over a table of resources and functions, for the stand-ins used where the official plugins cannot be had.
 
-Built on the SDK's gRPC servicer rather than on `pulumi.provider.experimental.Provider`: that one adds this process's traceback to every error the user sees,
-and cannot represent a value that is not known yet. A `Resource` sees plain properties and never gRPC; an `Error` it raises reaches the user once, as it is.
+Built on the SDK's gRPC servicer rather than on `pulumi.provider.experimental.Provider`: that one adds this process's traceback to every error the
+user sees, and cannot represent a value that is not known yet. A `Resource` sees plain properties and never gRPC; an `Error` it raises reaches the
+user once, as it is.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Operation:
 class Resource(ABC):
     """One resource type: its inputs, and what happens in each step of its life."""
 
-    token: ClassVar[str]
+    type_name: ClassVar[str]
     fields: ClassVar[Mapping[str, Field]]
 
     def check(self, inputs: Properties) -> Iterable[Failure]:
@@ -75,7 +76,7 @@ class Resource(ABC):
 class Function(ABC):
     """A function that a program calls; it runs in preview as well."""
 
-    token: ClassVar[str]
+    type_name: ClassVar[str]
     fields: ClassVar[Mapping[str, Field]]
 
     @abstractmethod
@@ -89,8 +90,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, *, name: str, version: str, resources: Iterable[Resource], functions: Iterable[Function] = ()) -> None:
         self._name = name
         self._version = version
-        self._resources = {resource.token: resource for resource in resources}
-        self._functions = {function.token: function for function in functions}
+        self._resources = {resource.type_name: resource for resource in resources}
+        self._functions = {function.type_name: function for function in functions}
 
     def cancel(self) -> None:
         """Called when the engine gives up, or is done: end what still runs, without waiting for it."""
@@ -145,7 +146,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with _reported(context, self._name):
             resource = self._resource(request.urn)
             if not request.properties.fields:
-                raise Error(f"{resource.token} cannot be imported: it exists only in the state; create it instead")
+                raise Error(f"{resource.type_name} cannot be imported: it exists only in the state; create it instead")
             outputs = resource.read(values.read(request.properties))
             return provider_pb2.ReadResponse(id=request.id, inputs=request.inputs, properties=values.write(outputs))
 
@@ -168,7 +169,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             arguments = schema.with_defaults(function.fields, values.read(request.args))
             failures = list(schema.failures(function.fields, arguments))
             if failures:
-                return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.reason) for failure in failures])
+                return provider_pb2.InvokeResponse(
+                    failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.reason) for failure in failures]
+                )
             result = function.call(Operation(urn="", preview=request.preview), arguments)
             return provider_pb2.InvokeResponse(**{"return": values.write(result)})
 
@@ -176,7 +179,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         token = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
         resource = self._resources.get(token)
         if resource is None:
-            raise Error(f"{token} is not in the stand-in for the {self._name} provider; it has {_listed(self._resources)}. Use the official plugin for the rest")
+            raise Error(
+                f"{token} is not in the stand-in for the {self._name} provider; it has {_listed(self._resources)}. The official plugin has the rest"
+            )
         return resource
 
 
@@ -194,14 +199,16 @@ def _diff_response(changes: Iterator[Change]) -> Any:
         changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
         replaces=[change.path for change in found if change.replaces],
         diffs=[change.path for change in found],
-        detailedDiff={change.path: provider_pb2.PropertyDiff(kind=kinds[change.kind, change.replaces], inputDiff=change.of_input) for change in found},
+        detailedDiff={
+            change.path: provider_pb2.PropertyDiff(kind=kinds[change.kind, change.replaces], inputDiff=change.of_input) for change in found
+        },
         hasDetailedDiff=True,
     )
 
 
 @contextmanager
 def _reported(context: grpc.ServicerContext, name: str) -> Iterator[None]:
-    """An Error reaches the user as it is. Anything else is a fault of ours: the place is named, but not the exception's text, which may hold a secret."""
+    """An Error reaches the user as it is. Anything else is a fault of ours: its place is named, but not its text, which may hold a secret."""
     try:
         yield
     except Error as error:
@@ -209,7 +216,9 @@ def _reported(context: grpc.ServicerContext, name: str) -> Iterator[None]:
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        context.abort(grpc.StatusCode.INTERNAL, f"fault in the stand-in for the {name} provider: {type(error).__name__} at {frame.filename}:{frame.lineno}")
+        context.abort(
+            grpc.StatusCode.INTERNAL, f"fault in the stand-in for the {name} provider: {type(error).__name__} at {frame.filename}:{frame.lineno}"
+        )
 
 
 def _listed(tokens: Mapping[str, object]) -> str:

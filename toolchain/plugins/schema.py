@@ -1,7 +1,7 @@
 """What a resource's inputs may be, and what a change of one means; pure.
 
-Used by the stand-in providers, which exist only for machines that cannot reach the official plugins. One table of fields per resource gives both the engine's
-Check (wrong inputs are refused by name before anything runs) and its Diff (which changes replace).
+Used by the stand-in providers, which exist only for machines that cannot reach the official plugins. One table of fields per resource gives both
+the engine's Check (wrong inputs are refused by name before anything runs) and its Diff (which changes replace).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The life of a plugin process, the same for every stand-in (machines without the official plugins): serve on loopback, tell the engine the port, end with it.
+"""The life of a plugin process, the same for every stand-in (for machines without the official plugins).
 
-The engine ends a plugin with SIGINT to its process group and, five seconds later, SIGKILL. It may also be killed itself; then nobody signals, so the parent
-process is watched.
+It serves on loopback, tells the engine the port, and ends with it.
+
+The engine ends a plugin with SIGINT to its process group and, five seconds later, SIGKILL. It may also be killed itself; then nobody signals, so
+the parent process is watched.
 """
 
 from __future__ import annotations

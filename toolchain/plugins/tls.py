@@ -1,7 +1,7 @@
-"""Stand-in for the tls provider 5.6.2 (`python -m toolchain.plugins.tls`), for machines that cannot reach the official plugin: keys, requests, certificates.
+"""Stand-in for the tls provider 5.6.2 (`python -m toolchain.plugins.tls`), for machines that cannot reach the official plugin.
 
-The schema is the official one's: nearly every change replaces; a certificate within `earlyRenewalHours` of its end is replaced by the next update. Not
-supported, and refused by name: the write-only `...Wo` inputs, the provider's `proxy`, and the functions getCertificate and getPublicKey.
+The schema is the official one's: nearly every change replaces; a certificate within `earlyRenewalHours` of its end is replaced by the next update.
+Not supported, and refused by name: the write-only `...Wo` inputs, the provider's `proxy`, and the functions getCertificate and getPublicKey.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from pulumi.runtime.proto.provider_pb2_grpc import add_ResourceProviderServicer_to_server
 
 from toolchain.plugins import tls_fields
-from toolchain.plugins.provider import Operation, Provider, Resource
+from toolchain.plugins.provider import Error, Operation, Provider, Resource
 from toolchain.plugins.schema import Change, ChangeKind, Failure
 from toolchain.plugins.serving import engine_address, serve
 from toolchain.plugins.values import UNKNOWN, Properties, Secret, contains_unknown, plain
@@ -22,6 +22,8 @@ from toolchain.plugins.values import UNKNOWN, Properties, Secret, contains_unkno
 # `cryptography` is imported where it is used: an update that changes nothing does not need it, and it costs a tenth of a second.
 
 VERSION: Final = "5.6.2"
+
+
 def is_ready_for_renewal(*, end: str, early_hours: int, now: datetime) -> bool:
     """Whether `now` lies in the last `early_hours` before `end` (RFC 3339), or after it."""
     return now >= datetime.fromisoformat(end) - timedelta(hours=early_hours)
@@ -43,7 +45,12 @@ class _Keyed(Resource):
         """Reads every PEM text that is known, so that a wrong one is refused before anything is made."""
         from toolchain.plugins import certificates, keys
 
-        readers = {"privateKeyPem": keys.load, "caPrivateKeyPem": keys.load, "caCertPem": certificates.load_certificate, "certRequestPem": certificates.load_request}
+        readers = {
+            "privateKeyPem": keys.load,
+            "caPrivateKeyPem": keys.load,
+            "caCertPem": certificates.load_certificate,
+            "certRequestPem": certificates.load_request,
+        }
         for name in self.texts:
             if isinstance(text := plain(inputs.get(name)), str):
                 try:
@@ -52,19 +59,24 @@ class _Keyed(Resource):
                     yield Failure(path=name, reason=str(error))
 
     def create(self, operation: Operation, inputs: Properties) -> tuple[str, Properties]:
-        known = not operation.preview
-        identity, computed = self.make(plain(inputs)) if known else ("", dict.fromkeys(self.computed, UNKNOWN))
+        identity, computed = ("", dict.fromkeys(self.computed, UNKNOWN)) if operation.preview else self._made(operation, inputs)
         marked = {name: Secret(value) if name in self.secret else value for name, value in computed.items()}
         return identity, {**self.defaults, **inputs, **marked}
 
     def update(self, operation: Operation, *, outputs: Properties, inputs: Properties) -> Properties:
         return {**self.defaults, **inputs, **{name: outputs[name] for name in self.computed}}
 
+    def _made(self, operation: Operation, inputs: Properties) -> tuple[str, Properties]:
+        try:
+            return self.make(plain(inputs))
+        except ValueError as error:
+            raise Error(f"{operation.name} cannot be made of these inputs: {error}") from None
+
 
 class PrivateKey(_Keyed):
     """A private key and its public half, in every format."""
 
-    token = "tls:index/privateKey:PrivateKey"
+    type_name = "tls:index/privateKey:PrivateKey"
     fields = tls_fields.PRIVATE_KEY
     defaults: ClassVar = {"ecdsaCurve": "P224", "rsaBits": 2048}
     secret = ("privateKeyPem", "privateKeyOpenssh", "privateKeyPemPkcs8")
@@ -82,7 +94,7 @@ class PrivateKey(_Keyed):
 class CertRequest(_Keyed):
     """A certificate request."""
 
-    token = "tls:index/certRequest:CertRequest"
+    type_name = "tls:index/certRequest:CertRequest"
     fields = tls_fields.CERT_REQUEST
     computed = ("certRequestPem", "keyAlgorithm")
     texts = ("privateKeyPem",)
@@ -119,7 +131,7 @@ class _Certificate(_Keyed):
 class SelfSignedCert(_Certificate):
     """A certificate signed by its own key, a root CA for example."""
 
-    token = "tls:index/selfSignedCert:SelfSignedCert"
+    type_name = "tls:index/selfSignedCert:SelfSignedCert"
     fields = tls_fields.SELF_SIGNED_CERT
     defaults: ClassVar = {**_Certificate.defaults, "setAuthorityKeyId": False}
     computed = (*_Certificate.computed, "keyAlgorithm")
@@ -136,7 +148,7 @@ class SelfSignedCert(_Certificate):
 class LocallySignedCert(_Certificate):
     """A certificate for a request, signed by a CA whose key is in the state."""
 
-    token = "tls:index/locallySignedCert:LocallySignedCert"
+    type_name = "tls:index/locallySignedCert:LocallySignedCert"
     fields = tls_fields.LOCALLY_SIGNED_CERT
     computed = (*_Certificate.computed, "caKeyAlgorithm")
     texts = ("caPrivateKeyPem", "caCertPem", "certRequestPem")
@@ -166,7 +178,10 @@ def _names(inputs: Properties) -> Any:
     from toolchain.plugins import certificates
 
     return certificates.names(
-        subject=inputs.get("subject") or {}, dns_names=inputs.get("dnsNames") or [], ip_addresses=inputs.get("ipAddresses") or [], uris=inputs.get("uris") or []
+        subject=inputs.get("subject") or {},
+        dns_names=inputs.get("dnsNames") or [],
+        ip_addresses=inputs.get("ipAddresses") or [],
+        uris=inputs.get("uris") or [],
     )
 
 

@@ -1,8 +1,8 @@
 """Property values as the engine sends them, and as the stand-in providers (machines without the official plugins) use them.
 
-On the wire a secret is a struct with a signature and an unknown is a reserved string. Here they are `Secret` and `UNKNOWN`, everything else is a plain Python
-value. The SDK has a class for this, `pulumi.provider.experimental.property_value.PropertyValue`, but it reads an unknown as an ordinary string: a provider
-built on it cannot tell that a value is not known yet.
+On the wire a secret is a struct with a signature and an unknown is a reserved string. Here they are `Secret` and `UNKNOWN`, everything else is a
+plain Python value. The SDK has a class for this, `pulumi.provider.experimental.property_value.PropertyValue`, but it reads an unknown as an
+ordinary string: a provider built on it cannot tell that a value is not known yet.
 
 Assets and archives are passed through unread: no property of the resources here takes one.
 """

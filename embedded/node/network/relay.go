@@ -39,8 +39,12 @@ func copyHalf(to, from CloseWriter) {
 
 // Reset closes a connection abruptly: a TCP peer gets RST, not the end of the stream.
 func Reset(conn io.Closer) {
-	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
-		_ = tcp.SetLinger(0)
+	switch c := conn.(type) {
+	case interface{ Reset() error }:
+		_ = c.Reset()
+		return
+	case interface{ SetLinger(int) error }:
+		_ = c.SetLinger(0)
 	}
 	_ = conn.Close()
 }

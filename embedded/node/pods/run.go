@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -146,7 +147,7 @@ func (c *container) start(plan *plan) (*run, error) {
 		current.outputs, files[i] = append(current.outputs, reader), writer
 	}
 	current.process, err = c.pod.provider.Starter.Start(process.Spec{
-		Args: plan.args, Env: plan.env, Dir: plan.dir, Mark: c.pod.mark(c.name, number), Stdout: files[0], Stderr: files[1],
+		Args: plan.args, Env: plan.env, Dir: plan.dir, Mark: c.pod.mark(c.name, number), Owner: true, Stdout: files[0], Stderr: files[1],
 	})
 	if err != nil {
 		for _, output := range current.outputs {
@@ -250,12 +251,17 @@ func (c *container) output(ctx context.Context, current *run, command []string) 
 	return out.String(), err
 }
 
-type limitedBuffer struct{ bytes.Buffer }
+// limitedBuffer takes what both outputs write.
+type limitedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if room := 10<<10 - b.Len(); room > 0 {
 		b.Buffer.Write(p[:min(len(p), room)])
 	}
 	return len(p), nil
 }
-

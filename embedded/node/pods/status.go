@@ -18,6 +18,7 @@ type Facts struct {
 	Main        []v1.ContainerStatus
 	Initialized bool
 	Stopped     bool   // was told to stop, and every process has ended
+	Leaving     bool   // the agent is ending: nothing is to be reported any more
 	Reason      string // of a pod that failed as a whole
 	Message     string
 }

@@ -25,6 +25,7 @@ type Spec struct {
 	Env    map[string]string
 	Dir    string
 	Mark   string // names the container; see KillMarked
+	Owner  bool   // when this process ends, every process with its mark is ended
 	Stdin  *os.File
 	Stdout *os.File
 	Stderr *os.File
@@ -80,7 +81,7 @@ func (s *Starter) Start(spec Spec) (*Process, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	p := &Process{PID: command.Process.Pid, mark: spec.Mark, done: make(chan struct{})}
+	p := &Process{PID: command.Process.Pid, Mark: spec.Mark, owner: spec.Owner, done: make(chan struct{})}
 	record := s.record(p.PID)
 	go p.wait(command, record)
 	return p, nil
@@ -98,8 +99,9 @@ func environment(spec Spec) []string {
 
 // Process is a started process.
 type Process struct {
-	PID  int
-	mark string
+	PID   int
+	Mark  string
+	owner bool
 
 	mu     sync.Mutex
 	reaped bool // the number may be somebody else's by now
@@ -130,8 +132,8 @@ func (p *Process) wait(command *exec.Cmd, record string) {
 			p.code = status.ExitStatus()
 		}
 	}
-	if p.mark != "" {
-		KillMarked(func(mark string) bool { return mark == p.mark })
+	if p.owner {
+		KillMarked(func(mark string) bool { return mark == p.Mark })
 	}
 	_ = os.Remove(record)
 	close(p.done)

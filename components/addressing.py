@@ -1,0 +1,33 @@
+"""Where processes of a cluster listen, and how an address of Kubernetes becomes one that can be dialled. It opens no socket."""
+
+import ipaddress
+from typing import TypedDict
+
+
+class Addressing(TypedDict):
+    """What components need to know of a cluster's network. Addresses may refer to the variable POD_IP, which containers then have."""
+
+    listen_address: str
+    """Address on which a container listens for others."""
+    loopback_address: str
+    """Address on which a container listens for the containers of its own pod."""
+    realise: str | None
+    """How addresses of pods and Services become ones that can be dialled, `CIDR=CIDR`; None where they can be as they are."""
+
+
+EMBEDDED: Addressing = {
+    # Containers share the network of the machine, so each uses the address of its pod, for its own pod as well as for others.
+    "listen_address": "$(POD_IP)",
+    "loopback_address": "$(POD_IP)",
+    # Kubernetes refuses loopback addresses for pods and Services. They have ordinary ones, realised on loopback by another first octet.
+    "realise": "10.64.0.0/10=127.64.0.0/10",
+}
+
+
+def realised(address: str, mapping: str | None) -> str:
+    """`address`, if it is in the first network of `mapping`, at the same place in the second: 10.77.192.1 becomes 127.77.192.1."""
+    if mapping is None:
+        return address
+    source, target = (ipaddress.ip_network(network) for network in mapping.split("="))
+    parsed = ipaddress.ip_address(address)
+    return str(target[int(parsed) - int(source.network_address)]) if parsed in source else address

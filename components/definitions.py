@@ -1,0 +1,37 @@
+"""The custom resource definitions that the control plane's models describe, as resources of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from gloo_api.crds import custom_resource_definitions
+
+from components.names import labels
+
+ESTABLISHED = {"pulumi.com/waitFor": "condition=Established"}
+"""Whoever depends on a definition can create objects of it at once; without this the first tries fail and are repeated seconds later."""
+
+
+def define(name: str, *, groups: Collection[str], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """The definitions of the API `groups`, each a resource whose name begins with `name`."""
+    return [
+        kubernetes.apiextensions.v1.CustomResourceDefinition(
+            f"{name}-{definition['spec']['names']['singular']}-definition",
+            metadata=_metadata(definition["metadata"]),
+            spec=definition["spec"],
+            opts=opts,
+        )
+        for definition in custom_resource_definitions()
+        if definition["spec"]["group"] in groups
+    ]
+
+
+def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **metadata,
+        "labels": {**metadata.get("labels", {}), **labels("gloo")},
+        "annotations": {**metadata.get("annotations", {}), **ESTABLISHED},
+    }

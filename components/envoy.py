@@ -1,0 +1,188 @@
+"""Envoy's bootstraps: that of the gateway proxy, which learns the rest from gloo, and that of the sample app, which knows everything. No Pulumi.
+
+`$(NAME)` is replaced by Kubernetes when the container starts, as in every container argument.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gloo_api.names import DEFAULT_PROXY, proxy_role
+
+from components.addressing import Addressing
+from components.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
+
+Config = dict[str, Any]
+
+ADMIN_PORT = 19000
+READINESS_PORT = 8082
+READINESS_PATH = "/ready"
+ECHO_PORT = 5678
+MAX_CONNECTIONS = 50_000
+READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"exact": "/clusters"}, {"prefix": "/stats"}]
+"""What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
+
+_HTTP = "envoy.extensions.filters.http"
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
+    """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that only reads.
+
+    The readiness listener takes connections once the first configuration has arrived (or gloo has not answered for 15 s: Envoy's initial fetch timeout),
+    so a proxy without routes gets no traffic. It is apart from the admin port, which answers nobody but the pod itself.
+    """
+    listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
+    return {
+        "node": {
+            "id": "$(POD_NAME).$(POD_NAMESPACE)",
+            "cluster": "gateway",
+            "metadata": {
+                "role": proxy_role(DEFAULT_PROXY, GLOO_NAMESPACE),
+                # Where the network is shared with others, "all addresses" of a Gateway must mean the pod's own.
+                **({"bind_address": listen_address} if listen_address == "$(POD_IP)" else {}),
+            },
+        },
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds_cluster"}}],
+            },
+            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
+        },
+        "static_resources": {
+            "listeners": [_readiness_listener(listen_address)],
+            "clusters": [_xds_cluster()],
+        },
+        "admin": {"address": _socket(loopback_address, ADMIN_PORT), "allow_paths": READABLE_ADMIN_PATHS},
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": _typed(
+                        "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                        max_active_downstream_connections=MAX_CONNECTIONS,
+                    ),
+                }
+            ]
+        },
+    }
+
+
+def sample_app_bootstrap(addressing: Addressing) -> Config:
+    """The guide's Envoy in front of http-echo, in the terms of today's Envoy: its /healthcheck/fail makes the app report itself unhealthy.
+
+    As in the guide the health_check filter has no header matcher, so that /healthcheck/fail fails every request and not just /health.
+    """
+    listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
+    return {
+        "node": {"cluster": "ingress", "id": "ingress~for-testing", "metadata": {"role": "default~proxy"}},
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "listener_0",
+                    "address": _socket(listen_address, APP_PORT),
+                    "filter_chains": [
+                        _http_filter_chain(
+                            stat_prefix="ingress_http",
+                            routes=[{"match": {"prefix": "/"}, "route": {"cluster": "some_service"}}],
+                            health_check=_typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=True),
+                        )
+                    ],
+                }
+            ],
+            "clusters": [
+                {
+                    "name": "some_service",
+                    "connect_timeout": "0.25s",
+                    "type": "STATIC",
+                    "lb_policy": "ROUND_ROBIN",
+                    "load_assignment": _one_endpoint("some_service", loopback_address, ECHO_PORT),
+                }
+            ],
+        },
+        "admin": {"address": _socket(listen_address, ADMIN_PORT)},
+    }
+
+
+def _readiness_listener(address: str) -> Config:
+    """Answers 200 to GET /ready by itself, and 404 to everything else."""
+    ready = {"name": ":path", "string_match": {"exact": READINESS_PATH}}
+    return {
+        "name": "readiness",
+        "address": _socket(address, READINESS_PORT),
+        "filter_chains": [
+            _http_filter_chain(
+                stat_prefix="readiness",
+                routes=[],
+                health_check=_typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=False, headers=[ready]),
+            )
+        ],
+    }
+
+
+def _xds_cluster() -> Config:
+    """Where gloo is. Its keepalive notices within seconds that gloo's side of the stream is gone, and Envoy then connects anew."""
+    keepalive = {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}
+    return {
+        "name": "xds_cluster",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": _one_endpoint("xds_cluster", "$(GLOO_SERVICE_HOST)", "$(GLOO_SERVICE_PORT_GRPC_XDS)"),
+        "typed_extension_protocol_options": {_HTTP_OPTIONS: _typed(_HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": keepalive})},
+        "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 10}},
+        "transport_socket": {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": _typed(
+                "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                sni=XDS_SERVER_IDENTITY,
+                common_tls_context={
+                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+                    "alpn_protocols": ["h2"],
+                    "tls_certificates": [
+                        {"certificate_chain": {"environment_variable": "XDS_TLS_CRT"}, "private_key": {"environment_variable": "XDS_TLS_KEY"}}
+                    ],
+                    "validation_context": {
+                        "trusted_ca": {"environment_variable": "XDS_TLS_CA"},
+                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": XDS_SERVER_IDENTITY}}],
+                    },
+                },
+            ),
+        },
+    }
+
+
+def _http_filter_chain(*, stat_prefix: str, routes: list[Config], health_check: Config) -> Config:
+    """A filter chain that serves HTTP with a health_check filter before the router."""
+    return {
+        "filters": [
+            {
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": _typed(
+                    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    stat_prefix=stat_prefix,
+                    codec_type="AUTO",
+                    route_config={"name": "local_route", "virtual_hosts": [{"name": "local_service", "domains": ["*"], "routes": routes}]},
+                    http_filters=[
+                        {"name": "envoy.filters.http.health_check", "typed_config": health_check},
+                        {"name": "envoy.filters.http.router", "typed_config": _typed(f"{_HTTP}.router.v3.Router")},
+                    ],
+                ),
+            }
+        ]
+    }
+
+
+def _one_endpoint(cluster: str, address: str, port: int | str) -> Config:
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(address, port)}}]}]}
+
+
+def _socket(address: str, port: int | str) -> Config:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def _typed(message: str, **fields: Any) -> Config:
+    return {"@type": f"type.googleapis.com/{message}", **fields}

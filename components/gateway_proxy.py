@@ -1,0 +1,98 @@
+"""The gateway proxy: an Envoy that gets everything but its bootstrap from gloo, and the Service by which clients reach it."""
+
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import yaml
+from gloo_api.names import DEFAULT_PROXY
+
+from components import envoy, pods
+from components.addressing import Addressing
+from components.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
+from components.stamps import stamp
+
+POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
+ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+"""Waits for the load balancer's address and no more. The default waits ten seconds longer, for the endpoints to settle, which the Deployment knows."""
+
+
+class GatewayProxyArgs(TypedDict):
+    """Arguments of a GatewayProxy."""
+
+    addressing: Addressing
+    """Where it listens, for others and for its own pod only: what the cluster says. Plain: the bootstrap depends on it."""
+    client_secret: str
+    """Secret (tls.crt, tls.key, ca.crt) with which it presents itself to gloo."""
+    client_certificate_pem: pulumi.Input[str]
+    """The certificate in that Secret; when it is issued anew, the proxy starts anew."""
+    port: pulumi.Input[int]
+    """Port on which its Service offers HTTP."""
+
+
+class GatewayProxy(pulumi.ComponentResource):
+    """Envoy as Gloo's proxy `gateway-proxy`, in gloo-system."""
+
+    address: pulumi.Output[str]
+    """Address (IP or host name) that the cluster's load balancer gave to the Service."""
+    port: pulumi.Output[int]
+    """Port of the Service."""
+
+    def __init__(self, name: str, args: GatewayProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:GatewayProxy", name, None, opts)
+        within = pulumi.ResourceOptions(parent=self)
+        metadata = {"name": DEFAULT_PROXY, "namespace": GLOO_NAMESPACE, "labels": labels(DEFAULT_PROXY)}
+        bootstrap = envoy.gateway_proxy_bootstrap(args["addressing"])
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=metadata,
+            spec=pods.deployment_spec(
+                selector=POD_LABELS,
+                labels=labels(DEFAULT_PROXY),
+                annotations=stamp(args["client_certificate_pem"]),
+                service_account=None,  # it talks to gloo, never to the API server
+                containers=[proxy_container(bootstrap=bootstrap, client_secret=args["client_secret"])],
+                grace_seconds=10,
+            ),
+            opts=within,
+        )
+        service = kubernetes.core.v1.Service(
+            f"{name}-service",
+            metadata={**metadata, "annotations": ADDRESS_ASSIGNED},
+            spec={
+                "type": "LoadBalancer",
+                # The address is the load balancer's. A port on every node as well would be one more way in, and could take the failover Service's.
+                "allocateLoadBalancerNodePorts": False,
+                "selector": POD_LABELS,
+                "ports": [{"name": "http", "port": args["port"], "targetPort": HTTP_PORT, "protocol": "TCP"}],
+            },
+            opts=within,
+        )
+        self.address = service.status.apply(lambda status: _address(status.load_balancer.ingress[0]))
+        self.port = service.spec.apply(lambda spec: int(spec.ports[0].port))
+        self.register_outputs({"address": self.address, "port": self.port})
+
+
+def proxy_container(*, bootstrap: envoy.Config, client_secret: str) -> pods.Manifest:
+    """The container of the proxy. The keys for its connection to gloo come as variables, which the bootstrap names."""
+    return pods.container(
+        name="envoy",
+        image=ENVOY_IMAGE,
+        user=pods.ENVOY_USER,
+        args=["--config-yaml", yaml.safe_dump(bootstrap, sort_keys=False), "--disable-hot-restart", "--log-level", "info"],
+        env=[
+            *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
+            *pods.secret_env(client_secret, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),
+        ],
+        ports={"http": HTTP_PORT, "failover": FAILOVER_PORT, "readiness": envoy.READINESS_PORT},
+        cpu="200m",
+        memory="256Mi",
+        readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1),
+        # Without gloo Envoy opens its listeners after 15 s. A restart before that would help nobody.
+        liveness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=10, failures=6),
+    )
+
+
+def _address(ingress: kubernetes.core.v1.outputs.LoadBalancerIngress) -> str:
+    """Clouds give a host name or an IP."""
+    return str(ingress.ip or ingress.hostname)

@@ -1,0 +1,162 @@
+"""Gloo in one cluster: the control plane that discovers Upstreams and programs the gateway proxy, and that proxy.
+
+    Gloo
+    ├─ Namespace gloo-system, the definitions of gloo.solo.io and gateway.solo.io
+    ├─ CertificateAuthority, TlsSecret gloo-xds-server, TlsSecret gloo-xds-client
+    ├─ ServiceAccount gloo with its Roles, Deployment gloo, Service gloo
+    └─ GatewayProxy
+
+The configuration travels with the keys of the failover certificates in it, so gloo and the proxy prove to each other who they are, by an authority that
+exists for this cluster only.
+"""
+
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import pods, rbac
+from components.addressing import Addressing
+from components.certificates import CertificateAuthority, CertificateUse
+from components.definitions import define
+from components.gateway_proxy import GatewayProxy
+from components.names import CONTROL_PLANE_IMAGE, GLOO_NAMESPACE, HEALTH_PORT, XDS_CLIENT_IDENTITY, XDS_PORT, XDS_SERVER_IDENTITY, labels
+from components.stamps import stamp
+
+SERVER_SECRET = "gloo-xds-server"  # noqa: S105 - the name of a Secret
+CLIENT_SECRET = "gloo-xds-client"  # noqa: S105
+SELECTOR = {"gloo": "gloo"}
+
+
+class GlooArgs(TypedDict):
+    """Arguments of Gloo. Plain values: they shape command lines and decide which Roles there are."""
+
+    addressing: Addressing
+    """Where the processes listen and how they are dialled: what the cluster says."""
+    watch_namespaces: Sequence[str]
+    """Namespaces whose Services become Upstreams, and whose Upstreams, Gateways and VirtualServices count. gloo-system is always one of them."""
+    proxy_port: pulumi.Input[int]
+    """Port on which the proxy's Service offers HTTP."""
+    image: NotRequired[pulumi.Input[str]]
+    """Image of the control plane. Default: that of this version."""
+
+
+class Gloo(pulumi.ComponentResource):
+    """Gloo's control plane and gateway proxy in gloo-system."""
+
+    foundation: list[pulumi.Resource]
+    """The namespace and the custom resource definitions: what an object of Gloo has to wait for."""
+    proxy: GatewayProxy
+    """The gateway proxy."""
+
+    def __init__(self, name: str, args: GlooArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:Gloo", name, None, opts)
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace", metadata={"name": GLOO_NAMESPACE, "labels": labels("gloo")}, opts=pulumi.ResourceOptions(parent=self)
+        )
+        definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, opts=pulumi.ResourceOptions(parent=self))
+        self.foundation = [namespace, *definitions]
+        within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+
+        authority = CertificateAuthority(f"{name}-xds-authority", {"common_name": "gloo xDS"}, pulumi.ResourceOptions(parent=self))
+        server = authority.issue(f"{name}-xds-server", secret=SERVER_SECRET, dns_name=XDS_SERVER_IDENTITY, use=CertificateUse.SERVER, opts=within)
+        client = authority.issue(f"{name}-xds-client", secret=CLIENT_SECRET, dns_name=XDS_CLIENT_IDENTITY, use=CertificateUse.CLIENT, opts=within)
+
+        metadata = {"name": "gloo", "namespace": GLOO_NAMESPACE, "labels": labels("gloo")}
+        account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
+        watched = list(dict.fromkeys([GLOO_NAMESPACE, *args["watch_namespaces"]]))
+        permissions = [
+            granted
+            for namespace_name in watched
+            for granted in rbac.allow_in_namespace(
+                f"{name}-{namespace_name}",
+                namespace=namespace_name,
+                role="gloo",
+                account="gloo",
+                account_namespace=GLOO_NAMESPACE,
+                rules=[*watch_rules(), *(own_rules() if namespace_name == GLOO_NAMESPACE else [])],
+                part="gloo",
+                opts=within,
+            )
+        ]
+        service = kubernetes.core.v1.Service(
+            f"{name}-service",
+            # It is there for its address; that gloo is ready, its Deployment says.
+            metadata={**metadata, "annotations": {"pulumi.com/skipAwait": "true"}},
+            spec={"selector": SELECTOR, "ports": [{"name": "grpc-xds", "port": XDS_PORT, "targetPort": "grpc-xds", "protocol": "TCP"}]},
+            opts=within,
+        )
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=metadata,
+            spec=pods.deployment_spec(
+                selector=SELECTOR,
+                labels=labels("gloo"),
+                annotations=stamp(server.certificate_pem),
+                service_account="gloo",
+                containers=[
+                    gloo_container(image=args.get("image", CONTROL_PLANE_IMAGE), watch_namespaces=watched, realise=args["addressing"]["realise"]),
+                ],
+                grace_seconds=10,
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions, server]),
+        )
+        self.proxy = GatewayProxy(
+            f"{name}-proxy",
+            {
+                "addressing": args["addressing"],
+                "client_secret": CLIENT_SECRET,
+                "client_certificate_pem": client.certificate_pem,
+                "port": args["proxy_port"],
+            },
+            # Its pods learn gloo's address from the variables of a Service that was there before them.
+            pulumi.ResourceOptions(parent=self, depends_on=[service, client]),
+        )
+        self.register_outputs({})
+
+
+def gloo_container(*, image: pulumi.Input[str], watch_namespaces: Sequence[str], realise: str | None) -> pods.Manifest:
+    """The container of gloo's control plane."""
+    return pods.container(
+        name="gloo",
+        image=image,
+        user=pods.NOBODY,
+        args=[
+            "gloo",
+            f"--namespace={GLOO_NAMESPACE}",
+            f"--watch-namespaces={','.join(watch_namespaces)}",
+            f"--xds-address=$(POD_IP):{XDS_PORT}",
+            f"--health-address=$(POD_IP):{HEALTH_PORT}",
+            *([f"--realise={realise}"] if realise else []),
+        ],
+        env=[
+            *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
+            *pods.secret_env(SERVER_SECRET, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),
+        ],
+        ports={"grpc-xds": XDS_PORT, "health": HEALTH_PORT},
+        cpu="100m",
+        memory="256Mi",
+        readiness=pods.http_probe(port="health", path="/readyz", period=1),
+        liveness=pods.http_probe(port="health", path="/healthz", period=10),
+    )
+
+
+def watch_rules() -> list[pods.Manifest]:
+    """What gloo may do in each namespace that it watches: read what it translates, and report on it."""
+    return [
+        rbac.rule("", ["services"], rbac.READ),
+        rbac.rule("discovery.k8s.io", ["endpointslices"], rbac.READ),
+        rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ),
+        rbac.rule("gloo.solo.io", ["upstreams/status"], ["patch"]),
+        rbac.rule("gateway.solo.io", ["gateways", "virtualservices"], rbac.READ),
+        rbac.rule("gateway.solo.io", ["gateways/status", "virtualservices/status"], ["patch"]),
+    ]
+
+
+def own_rules() -> list[pods.Manifest]:
+    """What gloo may do besides in gloo-system: write the Upstreams that it discovers, and read the certificates that they and the Gateways name."""
+    return [
+        rbac.rule("gloo.solo.io", ["upstreams"], ["create", "patch", "delete"]),
+        rbac.rule("", ["secrets"], rbac.READ),
+    ]

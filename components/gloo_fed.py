@@ -1,0 +1,89 @@
+"""Gloo Federation on the management cluster: it watches the registered clusters and turns a FailoverScheme into the failover of the primary Upstream."""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import pods, rbac
+from components.definitions import define
+from components.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, HEALTH_PORT, labels
+
+SELECTOR = {"gloo-fed": "gloo-fed"}
+
+
+class GlooFedArgs(TypedDict):
+    """Arguments of GlooFed. It is not told which clusters there are: they register."""
+
+    image: NotRequired[pulumi.Input[str]]
+    """Image of the control plane. Default: that of this version."""
+
+
+class GlooFed(pulumi.ComponentResource):
+    """Gloo Federation's control plane in gloo-fed."""
+
+    foundation: list[pulumi.Resource]
+    """The namespace and the custom resource definitions: what a registration or a FailoverScheme has to wait for."""
+
+    def __init__(self, name: str, args: GlooFedArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:GlooFed", name, None, opts)
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace", metadata={"name": FED_NAMESPACE, "labels": labels("gloo-fed")}, opts=pulumi.ResourceOptions(parent=self)
+        )
+        definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, opts=pulumi.ResourceOptions(parent=self))
+        self.foundation = [namespace, *definitions]
+        within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        metadata = {"name": "gloo-fed", "namespace": FED_NAMESPACE, "labels": labels("gloo-fed")}
+        account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
+        permissions = rbac.allow_in_namespace(
+            name,
+            namespace=FED_NAMESPACE,
+            role="gloo-fed",
+            account="gloo-fed",
+            account_namespace=FED_NAMESPACE,
+            rules=fed_rules(),
+            part="gloo-fed",
+            opts=within,
+        )
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=metadata,
+            spec=pods.deployment_spec(
+                selector=SELECTOR,
+                labels=labels("gloo-fed"),
+                service_account="gloo-fed",
+                containers=[fed_container(image=args.get("image", CONTROL_PLANE_IMAGE))],
+                grace_seconds=10,
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions]),
+        )
+        self.register_outputs({})
+
+
+def fed_container(*, image: pulumi.Input[str]) -> pods.Manifest:
+    """The container of Gloo Federation's control plane."""
+    return pods.container(
+        name="gloo-fed",
+        image=image,
+        user=pods.NOBODY,
+        args=["gloo-fed", f"--namespace={FED_NAMESPACE}", f"--health-address=$(POD_IP):{HEALTH_PORT}"],
+        env=pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
+        ports={"health": HEALTH_PORT},
+        cpu="100m",
+        memory="256Mi",
+        readiness=pods.http_probe(port="health", path="/readyz", period=1),
+        liveness=pods.http_probe(port="health", path="/healthz", period=10),
+    )
+
+
+def fed_rules() -> list[pods.Manifest]:
+    """What Gloo Federation may do, in its own namespace only. What it may do in a cluster, that cluster's registration says (`cluster_access`)."""
+    return [
+        rbac.rule("", ["secrets"], rbac.READ),
+        rbac.rule("multicluster.solo.io", ["kubernetesclusters"], rbac.READ),
+        rbac.rule("multicluster.solo.io", ["kubernetesclusters/status"], ["patch"]),
+        rbac.rule("fed.solo.io", ["failoverschemes"], rbac.READ),
+        rbac.rule("fed.solo.io", ["failoverschemes/status"], ["patch"]),
+        rbac.rule("fed.solo.io", ["glooinstances"], [*rbac.READ, "create", "patch", "delete"]),
+        rbac.rule("fed.solo.io", ["glooinstances/status"], ["patch"]),
+    ]

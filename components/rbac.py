@@ -1,0 +1,53 @@
+"""What a ServiceAccount may do. Rules are plain manifests; the functions that create objects add the binding, so that neither exists without the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.names import labels
+from components.pods import Manifest
+
+READ = ["get", "list", "watch"]
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+
+def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Manifest:
+    """Permission for `verbs` on `resources` of an API group (`""` is the core group)."""
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+def allow_in_namespace(
+    name: str, *, namespace: str, role: str, account: str, account_namespace: str, rules: Sequence[Manifest], part: str, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """A Role in `namespace`, bound to a ServiceAccount: the Role and its binding. Both objects are called `role`, both resources begin with `name`."""
+    metadata = {"name": role, "namespace": namespace, "labels": labels(part)}
+    return [
+        kubernetes.rbac.v1.Role(f"{name}-role", metadata=metadata, rules=list(rules), opts=opts),
+        kubernetes.rbac.v1.RoleBinding(
+            f"{name}-binding",
+            metadata=metadata,
+            role_ref={"apiGroup": RBAC_GROUP, "kind": "Role", "name": role},
+            subjects=[{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
+            opts=opts,
+        ),
+    ]
+
+
+def allow_in_cluster(
+    name: str, *, role: str, account: str, account_namespace: str, rules: Sequence[Manifest], part: str, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """A ClusterRole, bound to a ServiceAccount in all of the cluster: for what no namespace holds."""
+    metadata = {"name": role, "labels": labels(part)}
+    return [
+        kubernetes.rbac.v1.ClusterRole(f"{name}-cluster-role", metadata=metadata, rules=list(rules), opts=opts),
+        kubernetes.rbac.v1.ClusterRoleBinding(
+            f"{name}-cluster-binding",
+            metadata=metadata,
+            role_ref={"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
+            subjects=[{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
+            opts=opts,
+        ),
+    ]

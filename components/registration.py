@@ -1,0 +1,44 @@
+"""A cluster's registration with Gloo Federation. Lives in the management cluster; `cluster_access` is its counterpart in the registered one."""
+
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from gloo_api.names import IDENTITY_ANNOTATION
+
+from components.names import FED_NAMESPACE, labels
+
+
+class RegistrationArgs(TypedDict):
+    """Arguments of a Registration."""
+
+    cluster_name: pulumi.Input[str]
+    """Name by which FailoverSchemes know the cluster."""
+    kubeconfig: pulumi.Input[str]
+    """Kubeconfig with which Gloo Federation reaches the cluster. Secret."""
+    gateway_identity: pulumi.Input[str]
+    """DNS name in the certificate of the cluster's failover gateway. Proxies of other clusters accept no other there."""
+
+
+class Registration(pulumi.ComponentResource):
+    """A KubernetesCluster in gloo-fed, and the Secret with its kubeconfig. The definitions and the namespace exist already."""
+
+    def __init__(self, name: str, args: RegistrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:Registration", name, None, opts)
+        metadata = {"name": args["cluster_name"], "namespace": FED_NAMESPACE, "labels": labels("registration")}
+        secret = kubernetes.core.v1.Secret(
+            f"{name}-kubeconfig",
+            metadata=metadata,
+            type="solo.io/kubeconfig",
+            string_data={"kubeconfig": pulumi.Output.secret(args["kubeconfig"])},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        kubernetes.apiextensions.CustomResource(
+            f"{name}-cluster",
+            api_version="multicluster.solo.io/v1alpha1",
+            kind="KubernetesCluster",
+            metadata={**metadata, "annotations": {IDENTITY_ANNOTATION: args["gateway_identity"]}},
+            spec={"secretName": args["cluster_name"], "clusterDomain": "cluster.local"},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret]),
+        )
+        self.register_outputs({})

@@ -1,0 +1,188 @@
+"""The registered clusters: each KubernetesCluster with its kubeconfig Secret is a Member, and each Member a GlooInstance.
+
+What a lost cluster was last known to be stays written: the GlooInstance is kept, and the KubernetesCluster's status says since when it is old.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from controlplane.fed import status
+from controlplane.fed.instance import instance_spec
+from controlplane.fed.kinds import GLOO_INSTANCE, KUBERNETES_CLUSTER, MANAGER
+from controlplane.fed.member import Member, fingerprint
+from controlplane.fed.status import Outcome
+from controlplane.kube.client import Writer
+from controlplane.kube.errors import BadKubeconfig, Conflict, NotFound
+from controlplane.kube.informer import Lost
+from controlplane.kube.objects import SECRET, Key, Kind, Object, covers, deleting, generation, key_of, owns, uid_of
+from controlplane.kube.view import ClusterView
+from controlplane.kube.workqueue import WorkQueue
+from gloo_api import names
+from gloo_api.kubernetes_cluster import KUBECONFIG_KEY, KUBECONFIG_SECRET_TYPE, KubernetesCluster
+from gloo_api.meta import InvalidResource
+from gloo_api.status import FedState
+
+log = logging.getLogger(__name__)
+
+
+class Registry:
+    """`view` is that of the management cluster; `on_member(cluster, kind)` hears every change of and in a member."""
+
+    def __init__(
+        self, *, view: ClusterView, writer: Writer, namespace: str, gloo_namespace: str, on_member: Callable[[str, Kind | None], None]
+    ) -> None:
+        self.members: dict[str, Member] = {}
+        self._view = view
+        self._writer = writer
+        self._namespace = namespace
+        self._gloo_namespace = gloo_namespace
+        self._on_member = on_member
+        self._queue: WorkQueue[str] = WorkQueue(self._handle)
+        self._instances: dict[Key, dict[str, Any]] = {}
+        """The specs written last."""
+
+    @property
+    def idle(self) -> bool:
+        return self._queue.idle
+
+    def changed(self, kind: Kind, key: Key) -> None:
+        """An object of the management cluster has changed."""
+        if kind == KUBERNETES_CLUSTER:
+            self._queue.add(key[1])
+        elif kind == SECRET:
+            for cluster in self._view.objects(KUBERNETES_CLUSTER).values():
+                if (cluster.get("spec") or {}).get("secretName") == key[1]:
+                    self._queue.add(cluster["metadata"]["name"])
+        elif kind == GLOO_INSTANCE and (instance := self._view.get(GLOO_INSTANCE, key)) is not None:
+            self._queue.add(str((instance.get("spec") or {}).get("cluster", "")))
+
+    async def run(self) -> None:
+        """To be started when the view is synced. Ends all members when it is cancelled."""
+        for obj in self._view.objects(KUBERNETES_CLUSTER).values():
+            self._queue.add(obj["metadata"]["name"])
+        for key in self._view.objects(GLOO_INSTANCE):
+            self.changed(GLOO_INSTANCE, key)
+        try:
+            await self._queue.run()
+        finally:
+            for member in self.members.values():
+                await member.stop()
+
+    def _member_changed(self, name: str, kind: Kind | None) -> None:
+        self._queue.add(name)
+        self._on_member(name, kind)
+
+    async def _handle(self, name: str) -> None:
+        obj = self._view.get(KUBERNETES_CLUSTER, (self._namespace, name))
+        if obj is None or deleting(obj):
+            await self._drop(name)
+            for instance in self._instances_of(name):
+                await self._delete_instance(instance)
+            return
+        outcome = await self._connect(name, obj)
+        member = self.members.get(name)
+        if member is not None and member.synced:
+            await self._write_instance(member, obj)
+        await self._write_status(obj, outcome)
+
+    async def _connect(self, name: str, obj: Object) -> Outcome:
+        """Have the member that the registration asks for; what to say about it."""
+        try:
+            registration = KubernetesCluster.parse(dict(obj))
+        except InvalidResource as error:
+            await self._drop(name)
+            return Outcome(FedState.INVALID, str(error))
+        secret_name = registration.spec.secret_name
+        secret = self._view.get(SECRET, (self._namespace, secret_name))
+        kubeconfig = _kubeconfig(secret) if secret is not None else None
+        if kubeconfig is None:
+            await self._drop(name)
+            what = "does not exist" if secret is None else f"has no key {KUBECONFIG_KEY}"
+            return Outcome(FedState.PENDING, f"spec.secretName: Secret {self._namespace}/{secret_name} of type {KUBECONFIG_SECRET_TYPE} {what}")
+        member = self.members.get(name)
+        if member is None or member.fingerprint != fingerprint(kubeconfig):
+            await self._drop(name)
+            try:
+                member = Member(name=name, kubeconfig=kubeconfig, gloo_namespace=self._gloo_namespace, on_change=self._member_changed)
+            except BadKubeconfig as error:
+                return Outcome(FedState.INVALID, f"Secret {self._namespace}/{secret_name}: {error}")
+            log.info("cluster registered", extra={"cluster": name, "server": member.client.server})
+            self.members[name] = member
+            member.start()
+        if member.lost is not None:
+            return Outcome(FedState.FAILED, lost_text(member.lost))
+        return Outcome(FedState.ACCEPTED) if member.synced else Outcome(FedState.PROCESSING, "reading the cluster")
+
+    async def _drop(self, name: str) -> None:
+        member = self.members.pop(name, None)
+        if member is not None:
+            await member.stop()
+            log.info("cluster no longer registered", extra={"cluster": name})
+            self._on_member(name, None)
+
+    def _instances_of(self, name: str) -> list[Object]:
+        instances = self._view.objects(GLOO_INSTANCE).values()
+        return [each for each in instances if (each.get("spec") or {}).get("cluster") == name and owns(each, MANAGER, "spec")]
+
+    async def _delete_instance(self, instance: Object) -> None:
+        namespace, name = key_of(instance)
+        self._instances.pop((namespace, name), None)
+        try:
+            await self._writer.delete(GLOO_INSTANCE, namespace=namespace, name=name, uid=uid_of(instance))
+        except (NotFound, Conflict):
+            return
+        log.info("gloo instance removed", extra={"instance": name})
+
+    async def _write_instance(self, member: Member, cluster: Object) -> None:
+        key = (self._namespace, names.gloo_instance_name(member.name, self._gloo_namespace))
+        observed = self._view.get(GLOO_INSTANCE, key)
+        spec = instance_spec(member.found(), cluster=member.name, namespace=self._gloo_namespace)
+        if spec is None:
+            if observed is not None and owns(observed, MANAGER, "spec"):
+                await self._delete_instance(observed)
+            return
+        if observed is not None and covers(observed.get("spec"), spec) and self._instances.get(key, spec) == spec:
+            return
+        owner = {
+            "apiVersion": KUBERNETES_CLUSTER.api_version,
+            "kind": KUBERNETES_CLUSTER.kind,
+            "name": member.name,
+            "uid": uid_of(cluster),
+        }
+        body = {"metadata": {"namespace": key[0], "name": key[1], "ownerReferences": [owner]}, "spec": spec}
+        await self._writer.apply(GLOO_INSTANCE, body, manager=MANAGER, force=True)
+        self._instances[key] = spec
+        addresses = [endpoint["address"] for proxy in spec["proxies"] for endpoint in proxy["ingressEndpoints"]]
+        log.info("gloo instance written", extra={"instance": key[1], "addresses": addresses})
+
+    async def _write_status(self, obj: Object, outcome: Outcome) -> None:
+        namespace, name = key_of(obj)
+        desired = status.cluster_status(outcome, generation=generation(obj), namespace=self._gloo_namespace, time=status.now())
+        if status.is_written(obj, desired):
+            return
+        body = {"metadata": {"namespace": namespace, "name": name, "uid": uid_of(obj)}, "status": desired}
+        try:
+            await self._writer.apply(KUBERNETES_CLUSTER, body, manager=MANAGER, force=True, subresource="status")
+        except (NotFound, Conflict):
+            return
+        level = logging.WARNING if outcome.state in (FedState.INVALID, FedState.FAILED) else logging.INFO
+        log.log(level, "cluster status", extra={"cluster": name, "state": outcome.state.value, "reason": outcome.message})
+
+
+def lost_text(lost: Lost) -> str:
+    """For a status: since when a cluster is lost, and why."""
+    since = datetime.datetime.fromtimestamp(lost.since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"its API server does not answer since {since}, the last known state is kept: {lost.reason}"
+
+
+def _kubeconfig(secret: Object) -> str | None:
+    try:
+        return base64.b64decode((secret.get("data") or {})[KUBECONFIG_KEY], validate=True).decode()
+    except (KeyError, binascii.Error, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""From resource models to Envoy's protobuf messages: pure functions, a file for each noun. No I/O, no clock, no state between calls."""

@@ -1,0 +1,35 @@
+"""Collects what a translation has to say about one object, while it is being translated. It never decides what happens to the object."""
+
+from __future__ import annotations
+
+from gloo_api.meta import Problem, Resource
+
+from controlplane.translation.types import Report
+
+
+class Reporter:
+    """Errors and warnings in the order in which they were found, each once."""
+
+    def __init__(self) -> None:
+        self._errors: dict[Problem, None] = {}
+        self._warnings: dict[Problem, None] = {}
+
+    def error(self, path: str, message: str) -> None:
+        """The object cannot be served."""
+        self._errors[Problem(path, message)] = None
+
+    def warn(self, path: str, message: str) -> None:
+        """The object is served, but for this."""
+        self._warnings[Problem(path, message)] = None
+
+    def unknown_fields(self, resource: Resource) -> None:
+        """No field is ignored in silence."""
+        for path in resource.unknown_spec_fields():
+            self.warn(path, "is not supported by this control plane and has no effect")
+
+    @property
+    def rejected(self) -> bool:
+        return bool(self._errors)
+
+    def report(self) -> Report:
+        return Report(errors=tuple(self._errors), warnings=tuple(self._warnings))
