@@ -1,7 +1,6 @@
-"""Service Failover, step by step as in the guide: blue serves from one cluster, green takes over from another when blue fails, and blue comes back."""
+"""Service Failover, step by step as in the guide: blue serves from one cluster; when it fails, green takes over from another, until blue is back."""
 
 import pulumi
-from gloo_api.names import UPSTREAM_SECRET
 
 from components import config
 from components.bluegreen_app import BlueGreenApp
@@ -16,6 +15,7 @@ from components.names import APP_NAMESPACE, APP_PORT, DOWNSTREAM_SECRET, client_
 from components.registration import Registration
 from components.route import Route
 from components.upstream import HealthCheckedUpstream
+from gloo_api.names import UPSTREAM_SECRET
 
 settings = config.load()
 primary, tiers, check = settings.primary, settings.tiers, settings.health_check

@@ -84,8 +84,8 @@ def echo_container(*, color: str, addressing: Addressing) -> pods.Manifest:
 def envoy_container(*, addressing: Addressing) -> pods.Manifest:
     """The Envoy in front of it.
 
-    Its probes connect and do not ask for /health, nor for the admin port's /ready: after /healthcheck/fail both say no, and an app that is not ready would
-    be taken out of the endpoints (and then be restarted). Then Gloo would see it vanish; what the guide shows is a health check that fails.
+    Its probes connect and do not ask for /health, nor for the admin port's /ready: after /healthcheck/fail both say no, and an app that is not ready
+    would be taken out of the endpoints (and then be restarted). Then Gloo would see it vanish; what the guide shows is a health check that fails.
     """
     bootstrap = envoy.sample_app_bootstrap(addressing)
     return pods.container(

@@ -1,8 +1,8 @@
 """A certificate authority, and certificates issued by it that live as TLS Secrets in a cluster.
 
-The guide makes two self-signed certificates for the name solo.io with openssl, and gives the CA to one side only. Here both sides get a certificate for a
-name of their own from one authority, and the authority's certificate, so that each can verify the other.
-Keys exist in the stack's state, encrypted, and in the Secrets; nowhere else. A certificate that comes near its end is issued anew by the next `pulumi up`.
+The guide makes two self-signed certificates for the name solo.io with openssl, and gives the CA to one side only. Here both sides get a certificate
+for a name of their own from one authority, and the authority's certificate, so that each can verify the other. Keys exist in the stack's state,
+encrypted, and in the Secrets; nowhere else. A certificate that comes near its end is issued anew by the next `pulumi up`.
 """
 
 from enum import StrEnum
@@ -73,7 +73,7 @@ class CertificateAuthority(pulumi.ComponentResource):
         namespace: str = GLOO_NAMESPACE,
         opts: pulumi.ResourceOptions | None = None,
     ) -> "TlsSecret":
-        """A certificate for `dns_name` in the Secret `secret`; `opts` say in which cluster. The other side's certificate has to be of this authority too."""
+        """A certificate for `dns_name`, in the Secret `secret` of the cluster that `opts` name. The other side needs one of this authority too."""
         args: TlsSecretArgs = {
             "secret_name": secret,
             "namespace": namespace,
@@ -103,7 +103,7 @@ class TlsSecretArgs(TypedDict):
 
 
 class TlsSecret(pulumi.ComponentResource):
-    """A certificate with its key in a Kubernetes Secret of type kubernetes.io/tls: `tls.crt`, `tls.key`, and `ca.crt` to verify the other side with."""
+    """A certificate in a Kubernetes Secret of type kubernetes.io/tls: `tls.crt`, `tls.key`, and `ca.crt`, to verify the other side with."""
 
     certificate_pem: pulumi.Output[str]
     """The certificate. It changes when it is issued anew."""

@@ -1,7 +1,7 @@
 """What Gloo Federation may do in a registered cluster, and the kubeconfig with which it does it. Lives in that cluster.
 
-It replaces `glooctl cluster register`, which gives all verbs on all of Gloo's resources: here it is what federation reads, and one write, to Upstreams.
-The token is that of an explicit token Secret, since Kubernetes makes none for a ServiceAccount by itself any more.
+It replaces `glooctl cluster register`, which gives all verbs on all of Gloo's resources: here it is what federation reads, and one write, to
+Upstreams. The token is that of an explicit token Secret, since Kubernetes makes none for a ServiceAccount by itself any more.
 """
 
 import base64

@@ -203,7 +203,7 @@ def _app_problems(apps: tuple[AppSettings, ...], clusters: tuple[ClusterSettings
         elif index and holder.setdefault(app.cluster, index) != index:
             # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).
             problems.append(
-                f"apps[{index}].cluster: {shown(app.cluster)} already has apps[{holder[app.cluster]}] to take over; each failover app needs a cluster of its own"
+                f"apps[{index}].cluster: {shown(app.cluster)} has apps[{holder[app.cluster]}] to take over; each failover app needs its own cluster"
             )
     if len(apps) == 1:
         problems.append(f"apps: {shown(apps[0].color)} is alone; failover needs a second app")

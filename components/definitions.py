@@ -7,9 +7,9 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from gloo_api.crds import custom_resource_definitions
 
 from components.names import labels
+from gloo_api.crds import custom_resource_definitions
 
 ESTABLISHED = {"pulumi.com/waitFor": "condition=Established"}
 """Whoever depends on a definition can create objects of it at once; without this the first tries fail and are repeated seconds later."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gloo_api.names import DEFAULT_PROXY, proxy_role
-
 from components.addressing import Addressing
 from components.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
+from gloo_api.names import DEFAULT_PROXY, proxy_role
 
 Config = dict[str, Any]
 
@@ -29,8 +28,8 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
     """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that only reads.
 
-    The readiness listener takes connections once the first configuration has arrived (or gloo has not answered for 15 s: Envoy's initial fetch timeout),
-    so a proxy without routes gets no traffic. It is apart from the admin port, which answers nobody but the pod itself.
+    The readiness listener takes connections once the first configuration has arrived (or gloo has not answered for 15 s: Envoy's initial fetch
+    timeout), so a proxy without routes gets no traffic. It is apart from the admin port, which answers nobody but the pod itself.
     """
     listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
     return {

@@ -9,16 +9,16 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
 
 from components.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR, labels
+from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
 
 
 class FailoverGatewayArgs(TypedDict):
     """Arguments of a FailoverGateway."""
 
     secret_name: NotRequired[pulumi.Input[str]]
-    """Secret in gloo-system with the server's certificate, and the authority (ca.crt) that clients are verified with. Default: failover-downstream."""
+    """Secret in gloo-system: the server's certificate, and the authority (ca.crt) to verify clients with. Default: failover-downstream."""
     server_names: Sequence[pulumi.Input[str]]
     """The names (SNI) that it serves, `<upstream>_<namespace>`; others get no connection."""
     client_identities: Sequence[pulumi.Input[str]]

@@ -5,16 +5,16 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
-from gloo_api.names import DEFAULT_PROXY
 
 from components import envoy, pods
 from components.addressing import Addressing
 from components.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
 from components.stamps import stamp
+from gloo_api.names import DEFAULT_PROXY
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
 ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
-"""Waits for the load balancer's address and no more. The default waits ten seconds longer, for the endpoints to settle, which the Deployment knows."""
+"""Waits for the load balancer's address and no more. The default waits for pods too, which the Deployment does, and ten seconds longer."""
 
 
 class GatewayProxyArgs(TypedDict):

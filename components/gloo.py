@@ -6,8 +6,8 @@
     ├─ ServiceAccount gloo with its Roles, Deployment gloo, Service gloo
     └─ GatewayProxy
 
-The configuration travels with the keys of the failover certificates in it, so gloo and the proxy prove to each other who they are, by an authority that
-exists for this cluster only.
+The configuration travels with the keys of the failover certificates in it, so gloo and the proxy prove to each other who they are, by an authority
+that exists for this cluster only.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Gloo Federation on the management cluster: it watches the registered clusters and turns a FailoverScheme into the failover of the primary Upstream."""
+"""Gloo Federation, on the management cluster: it turns a FailoverScheme into the failover of the primary Upstream, wherever that is."""
 
 from typing import NotRequired, TypedDict
 

@@ -30,7 +30,7 @@ def container(
     readiness: Manifest,
     liveness: Manifest,
 ) -> Manifest:
-    """A container. `ports` are named TCP ports; `cpu` and `memory` are requested, and the memory is the limit too (a CPU limit would only add latency).
+    """A container. `ports` are named TCP ports. `cpu` and `memory` are requested; the memory is the limit too (one on the CPU would add latency).
 
     `image` may be an output of another resource.
     """
@@ -64,7 +64,7 @@ def deployment_spec(
     containers: Sequence[Manifest],
     grace_seconds: int,
 ) -> Manifest:
-    """The spec of a Deployment with one replica. `annotations` of the pod change when it has to start anew. Without `service_account` it gets no token."""
+    """Spec of a Deployment with one replica. The pod's `annotations` change when it has to start anew; without `service_account` it has no token."""
     identity = {"automountServiceAccountToken": False} if service_account is None else {"serviceAccountName": service_account}
     metadata: Manifest = {"labels": {**labels, **selector}}
     if annotations:

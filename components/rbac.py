@@ -1,4 +1,4 @@
-"""What a ServiceAccount may do. Rules are plain manifests; the functions that create objects add the binding, so that neither exists without the other."""
+"""What a ServiceAccount may do. Rules are plain manifests; the functions that create a role create its binding too, as neither is of use alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Manifest
 def allow_in_namespace(
     name: str, *, namespace: str, role: str, account: str, account_namespace: str, rules: Sequence[Manifest], part: str, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """A Role in `namespace`, bound to a ServiceAccount: the Role and its binding. Both objects are called `role`, both resources begin with `name`."""
+    """A Role in `namespace` and its binding to a ServiceAccount. Both objects are called `role`; the names of both resources begin with `name`."""
     metadata = {"name": role, "namespace": namespace, "labels": labels(part)}
     return [
         kubernetes.rbac.v1.Role(f"{name}-role", metadata=metadata, rules=list(rules), opts=opts),

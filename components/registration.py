@@ -4,9 +4,9 @@ from typing import TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from gloo_api.names import IDENTITY_ANNOTATION
 
 from components.names import FED_NAMESPACE, labels
+from gloo_api.names import IDENTITY_ANNOTATION
 
 
 class RegistrationArgs(TypedDict):

@@ -1,12 +1,12 @@
-"""The route from the gateway proxy to an Upstream: what `glooctl add route` does in the guide, and the Gateway that Gloo's installation brings along."""
+"""The route from the gateway proxy to an Upstream: what `glooctl add route` makes in the guide, and the Gateway that Gloo's installer makes."""
 
 from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from gloo_api.names import DEFAULT_PROXY
 
 from components.names import GLOO_NAMESPACE, HTTP_PORT, labels
+from gloo_api.names import DEFAULT_PROXY
 
 
 class RouteArgs(TypedDict):

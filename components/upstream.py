@@ -4,9 +4,9 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from gloo_api.names import discovered_upstream_name
 
 from components.names import GLOO_NAMESPACE, labels
+from gloo_api.names import discovered_upstream_name
 
 
 class HealthCheckedUpstreamArgs(TypedDict):
@@ -33,8 +33,8 @@ class HealthCheckedUpstreamArgs(TypedDict):
 class HealthCheckedUpstream(pulumi.ComponentResource):
     """The Upstream `<namespace>-<service>-<port>` in gloo-system, with an HTTP health check.
 
-    Gloo discovers it as well. Both apply it, each its own fields, and agree on those of the Service: it does not matter who is first, and Gloo Federation's
-    `failover` in it belongs to neither.
+    Gloo discovers it as well. Both apply it, each its own fields, and agree on those of the Service: it does not matter who is first, and Gloo
+    Federation's `failover` in it belongs to neither.
     """
 
     upstream_name: pulumi.Output[str]
@@ -63,7 +63,8 @@ def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
             {
                 "timeout": args["timeout"],
                 "interval": args["interval"],
-                # By default Envoy checks a cluster that has not had traffic yet once a minute only; a failure before the first request would go unseen.
+                # By default Envoy checks a cluster that has not had traffic yet once a minute only; a failure before the first request would go
+                # unseen.
                 "noTrafficInterval": args["interval"],
                 "unhealthyThreshold": args.get("unhealthy_threshold", 1),
                 "healthyThreshold": args.get("healthy_threshold", 1),

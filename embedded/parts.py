@@ -38,7 +38,7 @@ ADMISSION_OFF = (
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A program that the supervisor keeps running. `health` is a path on `endpoint` that answers 200 while the program is well, whatever others do."""
+    """A program that the supervisor keeps running. `health` is a path on `endpoint` that answers 200 while the program itself is well."""
 
     name: str
     argv: tuple[str, ...]

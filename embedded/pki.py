@@ -1,7 +1,7 @@
 """The certificates of a cluster: made once, kept, and renewed at a start when little of their life is left.
 
-Three authorities, so that a certificate opens only the door that it is for: `ca` (the API server and its clients), `etcd-ca` (etcd and its one client)
-and `node-agent-client-ca` (the node agent's API, which runs commands in pods; its one client is the API server).
+Three authorities, so that a certificate opens only the door that it is for: `ca` (the API server and its clients), `etcd-ca` (etcd and its client)
+and `node-agent-client-ca` (the node agent's API, which runs commands in pods; its only client is the API server).
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ READY_SECONDS = 90.0
 """For a start, on a machine that does much else; two clusters at once take about 5 s on two free cores."""
 LEASE_SECONDS = 40
 """A node that has not renewed its lease for so long is not there, by Kubernetes' own rule."""
+SUPERVISOR_SECONDS = 5.0
+"""A supervisor has recorded itself by then."""
 TOO_MANY_RESTARTS = 4
 """A part that ended so often in one start will not come up by itself."""
 INTERVAL = 0.1
@@ -26,8 +28,7 @@ INTERVAL = 0.1
 
 async def is_ready(state: StateDir, cluster: Cluster) -> bool:
     """Whether every part runs, and the API says that the cluster is ready."""
-    records = [process.read_record(state.record(name)) for name in PART_NAMES]
-    if not all(record and process.is_alive(record) for record in records):
+    if not all(_runs(state, name) for name in PART_NAMES):
         return False
     return await what_is_missing(state, cluster, since=_now() - datetime.timedelta(seconds=LEASE_SECONDS)) is None
 
@@ -47,6 +48,8 @@ async def wait_ready(state: StateDir, cluster: Cluster, *, since: datetime.datet
         for name in PART_NAMES:
             if ((read_json(state.record(name)) or {}).get("restarts") or 0) >= TOO_MANY_RESTARTS:
                 raise EmbeddedError(f"{name} of the cluster {cluster.spec.name!r} ends each time it is started. {_last_words(state, name)}")
+        if seconds > SUPERVISOR_SECONDS and not any(_runs(state, name) for name in ("supervisor", "watcher")):
+            raise EmbeddedError(f"The supervisor of the cluster {cluster.spec.name!r} does not run. {_last_words(state, 'supervisor')}")
         if seconds > READY_SECONDS:
             raise EmbeddedError(
                 f"The cluster {cluster.spec.name!r} is not ready after {seconds:.0f} s: it waits for {missing}. {_last_words(state, 'supervisor')}"
@@ -73,6 +76,11 @@ async def what_is_missing(state: StateDir, cluster: Cluster, *, since: datetime.
     except UNREACHABLE:
         return "the API server"
     return None
+
+
+def _runs(state: StateDir, name: str) -> bool:
+    record = process.read_record(state.record(name))
+    return record is not None and process.is_alive(record)
 
 
 def _last_words(state: StateDir, name: str) -> str:

@@ -1,7 +1,7 @@
 """The CustomResourceDefinitions, generated from the models.
 
-The schemas are structural: no references, types at every level, nothing pruned. Defaults stand in the descriptions and not in the schema: a default that the
-API server filled in would look like a value that someone owns, and server-side apply would carry it around.
+The schemas are structural: no references, types at every level, nothing pruned. Defaults stand in the descriptions and not in the schema: a default
+that the API server filled in would look like a value that someone owns, and server-side apply would carry it around.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ Schema = dict[str, Any]
 _COPIED = (
     "description", "type", "format", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "required",
 )  # fmt: skip
-_EDGE_STATE = {"name": "State", "type": "string", "description": "State by every control plane that reads it.", "jsonPath": ".status.statuses.*.state"}
+_EDGE_STATE = {
+    "name": "State",
+    "type": "string",
+    "description": "State by every control plane that reads it.",
+    "jsonPath": ".status.statuses.*.state",
+}
 _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
 

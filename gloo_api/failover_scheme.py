@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from gloo_api.meta import ClusterObjectRef, Kind, Model, PositiveUInt32, Resource, StrictModel
+from gloo_api.meta import ClusterObjectRef, Kind, PositiveUInt32, Resource, StrictModel
 from gloo_api.status import FedStatuses
 
 FAILOVER_SCHEME = Kind(group="fed.solo.io", version="v1", kind="FailoverScheme", plural="failoverschemes")

@@ -21,8 +21,12 @@ class HttpGateway(Model):
     """Serves VirtualServices. Without a choice below: all of them."""
 
     virtual_services: tuple[ResourceRef, ...] = Field((), description="Serve these VirtualServices alone. Default: all.")
-    virtual_service_selector: dict[str, str] = Field(default_factory=dict, description="Serve VirtualServices with all these labels alone. Default: all.")
-    virtual_service_namespaces: tuple[str, ...] = Field((), description='Choose by label or "all" in these namespaces alone; "*" is any. Default: any.')
+    virtual_service_selector: dict[str, str] = Field(
+        default_factory=dict, description="Serve VirtualServices with all these labels alone. Default: all."
+    )
+    virtual_service_namespaces: tuple[str, ...] = Field(
+        (), description='Choose by label or "all" in these namespaces alone; "*" is any. Default: any.'
+    )
 
 
 class Single(StrictModel):
@@ -36,7 +40,8 @@ class TcpDestination(StrictModel):
 
     single: Single | None = Field(None, description="Everything goes to this Upstream.")
     forward_sni_cluster_name: Model | None = Field(
-        None, description="When present, even empty, the server name of the handshake is the Envoy cluster, <upstream>_<namespace>, that the connection goes to."
+        None,
+        description="When present, even empty, the server name of the handshake is the Envoy cluster, <upstream>_<namespace>, that the connection goes to.",
     )
 
 

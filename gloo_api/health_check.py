@@ -36,7 +36,9 @@ class HttpHealthCheck(Model):
     method: str = Field("", pattern="^(|GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|PATCH)$", description="HTTP method. Default: GET.")
     use_http2: bool | None = Field(None, description="Check over HTTP/2. Default: as the Upstream's useHttp2.")
     service_name: str = Field("", description="Accept only an answer whose x-envoy-upstream-healthchecked-cluster starts with this. Default: any.")
-    expected_statuses: tuple[StatusRange, ...] = Field((), description="Statuses that count as healthy; they replace the default, which is 200 alone.")
+    expected_statuses: tuple[StatusRange, ...] = Field(
+        (), description="Statuses that count as healthy; they replace the default, which is 200 alone."
+    )
     request_headers_to_add: tuple[HeaderValueOption, ...] = Field((), description="Headers to add to the request. Default: none.")
     request_headers_to_remove: tuple[str, ...] = Field((), description="Headers to remove from the request. Default: none.")
 
@@ -49,10 +51,13 @@ class HealthCheck(Model):
     unhealthy_threshold: PositiveUInt32 = Field(description="Timeouts or broken connections in a row that make an endpoint unhealthy.")
     healthy_threshold: PositiveUInt32 = Field(description="Good answers in a row that make an endpoint healthy again.")
     no_traffic_interval: PositiveDuration | None = Field(
-        None, description="Interval while the Upstream has had no traffic yet. Default: interval, so that a failure before the first request is seen as soon."
+        None,
+        description="Interval while the Upstream has had no traffic yet. Default: interval, so that a failure before the first request is seen as soon.",
     )
     unhealthy_interval: PositiveDuration | None = Field(None, description="Interval for an unhealthy endpoint. Default: interval.")
-    unhealthy_edge_interval: PositiveDuration | None = Field(None, description="Interval after an endpoint became unhealthy. Default: unhealthyInterval.")
+    unhealthy_edge_interval: PositiveDuration | None = Field(
+        None, description="Interval after an endpoint became unhealthy. Default: unhealthyInterval."
+    )
     healthy_edge_interval: PositiveDuration | None = Field(None, description="Interval after an endpoint became healthy. Default: interval.")
     initial_jitter: Duration | None = Field(None, description="Random delay, up to this, before the first check. Default: none.")
     interval_jitter: Duration | None = Field(None, description="Random time, up to this, added to each interval. Default: none.")

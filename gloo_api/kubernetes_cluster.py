@@ -34,7 +34,9 @@ class ProviderInfo(Model):
 class KubernetesClusterSpec(Model):
     """How the cluster is reached."""
 
-    secret_name: str = Field(min_length=1, description="Secret of type solo.io/kubeconfig in the same namespace; its key kubeconfig holds the kubeconfig.")
+    secret_name: str = Field(
+        min_length=1, description="Secret of type solo.io/kubeconfig in the same namespace; its key kubeconfig holds the kubeconfig."
+    )
     cluster_domain: str = Field("", description="DNS suffix of Services in the cluster. Default: cluster.local.")
     provider_info: ProviderInfo | None = Field(None, description="Facts from the cloud provider.")
 

@@ -188,7 +188,13 @@ def _message(kind: str, message: str, value: object) -> str:
         return "is not supported here, and ignoring it would serve more or check less than was asked for; remove it"
     allowed = message.removeprefix("Value error, ")
     allowed = allowed[0].lower() + allowed[1:]
-    shown = f'"{value}"' if isinstance(value, str) else str(value) if isinstance(value, int | float | bool) or value is None else f"a {type(value).__name__}"
+    shown = (
+        f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+        if isinstance(value, int | float | bool) or value is None
+        else f"a {type(value).__name__}"
+    )
     return f"{shown} is not allowed: {allowed}"
 
 

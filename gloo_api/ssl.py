@@ -1,7 +1,7 @@
 """TLS settings of Upstreams and Gateways.
 
-Only a Secret can hold the certificates: files on the proxy's disk and foreign SDS servers are refused, as is everything else that is not written here,
-because a TLS setting that is ignored weakens what was asked for.
+Only a Secret can hold the certificates: files on the proxy's disk and foreign SDS servers are refused, as is everything else that is not written
+here, because a TLS setting that is ignored weakens what was asked for.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ class EdgeState(StrEnum):
 class EdgeStatus(Model):
     """What one control plane says about a resource."""
 
-    state: EdgeState = Field(EdgeState.PENDING, description="Rejected serves nothing; Warning serves all but what the reason names. Default: Pending.")
+    state: EdgeState = Field(
+        EdgeState.PENDING, description="Rejected serves nothing; Warning serves all but what the reason names. Default: Pending."
+    )
     reason: str = Field("", description="Every problem: field path, value, what is allowed.")
     reported_by: str = Field("", description="Component that wrote this.")
     messages: tuple[str, ...] = Field((), description="Notes that are no problem.")
@@ -46,7 +48,9 @@ class FedState(StrEnum):
 class FedStatus(Model):
     """What gloo-fed says about a resource."""
 
-    state: FedState = Field(FedState.PENDING, description="INVALID: the resource names what cannot be; FAILED: it could not be carried out. Default: PENDING.")
+    state: FedState = Field(
+        FedState.PENDING, description="INVALID: the resource names what cannot be; FAILED: it could not be carried out. Default: PENDING."
+    )
     message: str = Field("", description="Why, when the state is not ACCEPTED.")
     observed_generation: int = Field(0, ge=0, description="metadata.generation that this is about.")
     processing_time: str | None = Field(None, json_schema_extra={"format": "date-time"}, description="When this was written, RFC 3339.")

@@ -55,7 +55,9 @@ class LoadBalancerConfig(Model):
     healthy_panic_threshold: Annotated[float, Field(ge=0, le=100)] | None = Field(
         None, description="Below this percentage of healthy endpoints all of them are used, healthy or not. Default: 50."
     )
-    locality_weighted_lb_config: Model | None = Field(None, description="When present, even empty, weights of localities count. Default: they do not.")
+    locality_weighted_lb_config: Model | None = Field(
+        None, description="When present, even empty, weights of localities count. Default: they do not."
+    )
 
 
 class UpstreamSpec(Model):

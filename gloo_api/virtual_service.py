@@ -35,7 +35,9 @@ class RetryBackOff(Model):
 class PreviousPriorities(Model):
     """Leave out priorities that were tried already."""
 
-    update_frequency: PositiveUInt32 = Field(1, description="After how many tries the priorities are chosen anew; 0 would stop the proxy. Default: 1.")
+    update_frequency: PositiveUInt32 = Field(
+        1, description="After how many tries the priorities are chosen anew; 0 would stop the proxy. Default: 1."
+    )
 
 
 class RetryPolicy(Model):
@@ -43,7 +45,9 @@ class RetryPolicy(Model):
 
     retry_on: str = Field("", description="Envoy's retry conditions, separated by commas.")
     num_retries: UInt32 = Field(1, description="Tries after the first one; 0 means none. Default: 1.")
-    per_try_timeout: PositiveDuration | None = Field(None, description="How long each try may take to begin its answer. Default: the timeout of the route.")
+    per_try_timeout: PositiveDuration | None = Field(
+        None, description="How long each try may take to begin its answer. Default: the timeout of the route."
+    )
     retry_back_off: RetryBackOff | None = Field(None, description="Wait between tries. Default: up to 25 ms, doubling.")
     retriable_status_codes: tuple[int, ...] = Field((), description="Statuses to retry; retryOn must name retriable-status-codes. Default: none.")
     previous_priorities: PreviousPriorities | None = Field(None, description="Leave out priorities that were tried already. Default: do not.")
@@ -53,7 +57,9 @@ class Options(Model):
     """How requests are passed on."""
 
     timeout: Duration | None = Field(None, description='How long an answer may take, all tries together; "0s" is no limit. Default: "15s".')
-    retries: RetryPolicy | None = Field(None, description="Tries after the first one. Default: none, or failover's own where the Upstream has failover.")
+    retries: RetryPolicy | None = Field(
+        None, description="Tries after the first one. Default: none, or failover's own where the Upstream has failover."
+    )
 
 
 class VirtualHostOptions(Model):

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python3 -m toolchain", description="The tools of the embedded stack: what is there, and how to get the rest.")
     commands = top.add_subparsers(dest="command")
     commands.add_parser("list", help="each tool: version, where from, why (the default)")
-    into = f"Installs what is missing into {cache.root()} (${cache.VARIABLE})."
+    into = f"Says nothing when nothing is missing. Installs into {cache.root()} (${cache.VARIABLE})."
     add = commands.add_parser("install", help="install what is missing", description=into)
     add.add_argument("tools", nargs="*", metavar="TOOL", help="only these (default: all that the embedded stack needs)")
     add.add_argument("--all-for-tests", action="store_true", help="also what only the tests need (Go)")
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         match arguments.command:
             case "install":
-                if install(arguments.tools, all_for_tests=arguments.all_for_tests) == 0:
-                    print(f"all installed, in {cache.root()}", file=sys.stderr)
+                install(arguments.tools, all_for_tests=arguments.all_for_tests)
             case "env":
                 for name, value in toolchain.environment().items():
                     print(f"export {name}={shlex.quote(value)}")

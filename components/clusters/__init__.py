@@ -1,4 +1,4 @@
-"""The kinds of clusters. They differ in how they come to be and in where a process in them listens; to the rest of the program they are one `Cluster`."""
+"""The kinds of clusters. They differ in how they come to be and in how processes in them are reached; beyond that each is a `Cluster`."""
 
 from typing import Protocol
 

@@ -1,6 +1,7 @@
 """An embedded cluster: a real Kubernetes API server with its node, as processes of this machine.
 
-`python -m embedded` makes, restores and removes it; this component runs that at the right moments of the stack's life and turns its result into a provider.
+`python -m embedded` makes, restores and removes it; this component runs that at the right moments of the stack's life and turns its result into a
+provider.
 """
 
 import json

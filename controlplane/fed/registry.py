@@ -43,6 +43,7 @@ class Registry:
         self._namespace = namespace
         self._gloo_namespace = gloo_namespace
         self._on_member = on_member
+        self._statuses = status.StatusWriter(writer)
         self._queue: WorkQueue[str] = WorkQueue(self._handle)
         self._instances: dict[Key, dict[str, Any]] = {}
         """The specs written last."""
@@ -89,7 +90,8 @@ class Registry:
         member = self.members.get(name)
         if member is not None and member.synced:
             await self._write_instance(member, obj)
-        await self._write_status(obj, outcome)
+        desired = status.cluster_status(outcome, generation=generation(obj), namespace=self._gloo_namespace, time=status.now())
+        await self._statuses.write(KUBERNETES_CLUSTER, obj, desired, outcome)
 
     async def _connect(self, name: str, obj: Object) -> Outcome:
         """Have the member that the registration asks for; what to say about it."""
@@ -160,19 +162,6 @@ class Registry:
         self._instances[key] = spec
         addresses = [endpoint["address"] for proxy in spec["proxies"] for endpoint in proxy["ingressEndpoints"]]
         log.info("gloo instance written", extra={"instance": key[1], "addresses": addresses})
-
-    async def _write_status(self, obj: Object, outcome: Outcome) -> None:
-        namespace, name = key_of(obj)
-        desired = status.cluster_status(outcome, generation=generation(obj), namespace=self._gloo_namespace, time=status.now())
-        if status.is_written(obj, desired):
-            return
-        body = {"metadata": {"namespace": namespace, "name": name, "uid": uid_of(obj)}, "status": desired}
-        try:
-            await self._writer.apply(KUBERNETES_CLUSTER, body, manager=MANAGER, force=True, subresource="status")
-        except (NotFound, Conflict):
-            return
-        level = logging.WARNING if outcome.state in (FedState.INVALID, FedState.FAILED) else logging.INFO
-        log.log(level, "cluster status", extra={"cluster": name, "state": outcome.state.value, "reason": outcome.message})
 
 
 def lost_text(lost: Lost) -> str:

@@ -12,12 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lightkube.resources.core_v1 import Service
-from lightkube.resources.discovery_v1 import EndpointSlice
-
 from controlplane.kube.objects import Key as PlainKey
 from controlplane.kube.objects import Object
-from controlplane.translation.types import GlooInputs, Key, ObjectRef, TlsSecret
+from controlplane.translation.types import EndpointSlice, GlooInputs, Key, ObjectRef, Service, TlsSecret
 from gloo_api.gateway import Gateway
 from gloo_api.meta import InvalidResource, Problem
 from gloo_api.upstream import Upstream
@@ -71,8 +68,8 @@ class InputBuilder:
         self._upstreams = Models(lambda obj: Upstream.parse(dict(obj)))
         self._gateways = Models(lambda obj: Gateway.parse(dict(obj)))
         self._virtual_services = Models(lambda obj: VirtualService.parse(dict(obj)))
-        self._services = Models(lambda obj: Service.from_dict(dict(obj)))
-        self._endpoint_slices = Models(lambda obj: EndpointSlice.from_dict(dict(obj)))
+        self._services = Models(Service.from_object)
+        self._endpoint_slices = Models(EndpointSlice.from_object)
         self._secrets = Models(tls_secret)
 
     def build(self, stores: Stores) -> tuple[GlooInputs, dict[ObjectRef, tuple[Problem, ...]]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from gloo_api.meta import Problem, Resource
-
 from controlplane.translation.types import Report
+from gloo_api.meta import Problem, Resource
 
 
 class Reporter:

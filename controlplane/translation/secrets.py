@@ -1,7 +1,7 @@
 """Secrets by SDS: which ones a proxy needs, whether Envoy would take them, and the messages.
 
-A proxy gets the secrets that its own clusters and listeners name and no others. Certificates and keys are checked here, because a proxy that refuses one
-secret keeps the old one and says so to nobody but its control plane.
+A proxy gets the secrets that its own clusters and listeners name and no others. Certificates and keys are checked here, because a proxy that refuses
+one secret keeps the old one and says so to nobody but its control plane.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from envoy.config.core.v3 import base_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2
-from gloo_api.meta import ResourceRef
 
 from controlplane.translation import wire
 from controlplane.translation.types import Key, TlsSecret
+from gloo_api.meta import ResourceRef
 
 
 class UnusableSecret(ValueError):

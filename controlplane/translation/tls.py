@@ -1,7 +1,7 @@
 """TLS contexts: towards upstreams and towards clients.
 
-Never below TLS 1.2. Certificates are named, not inlined (see secrets.py). A peer is verified exactly when the Secret has a ca.crt, as in Gloo; where that means
-that nobody is verified, the caller is told by a warning.
+Never below TLS 1.2. Certificates are named, not inlined (see secrets.py). A peer is verified exactly when the Secret has a ca.crt, as in Gloo; where
+that means that nobody is verified, the caller is told by a warning.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import ipaddress
 from envoy.config.core.v3 import base_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from envoy.type.matcher.v3 import string_pb2
-from gloo_api.meta import ResourceRef
-from gloo_api.ssl import SslConfig, UpstreamSslConfig
 
 from controlplane.translation import wire
 from controlplane.translation.reporter import Reporter
 from controlplane.translation.secrets import SecretBook, UnusableSecret, authority_name, certificate_name, sds
 from controlplane.translation.types import Key
+from gloo_api.meta import ResourceRef
+from gloo_api.ssl import SslConfig, UpstreamSslConfig
 
 _SanType = common_pb2.SubjectAltNameMatcher.SanType
 
@@ -39,15 +39,15 @@ def upstream_tls(
     if config.secret_ref is not None:
         verified = _certificates(common, config.secret_ref, config.verify_subject_alt_name, secrets=secrets, namespace=namespace)
     if config.verify_subject_alt_name and not verified:
-        raise UnusableTls("verifySubjectAltName", f"{list(config.verify_subject_alt_name)} cannot be verified: the Secret in secretRef needs a ca.crt")
+        raise UnusableTls(
+            "verifySubjectAltName", f"{list(config.verify_subject_alt_name)} cannot be verified: the Secret in secretRef needs a ca.crt"
+        )
     if not verified:
         report.warn(f"{path}.secretRef", "the server is not verified, as there is no ca.crt; add ca.crt to the Secret and set verifySubjectAltName")
     return tls_pb2.UpstreamTlsContext(common_tls_context=common, sni=config.sni)
 
 
-def downstream_tls(
-    config: SslConfig, *, secrets: SecretBook, namespace: str, path: str, report: Reporter
-) -> tls_pb2.DownstreamTlsContext:
+def downstream_tls(config: SslConfig, *, secrets: SecretBook, namespace: str, path: str, report: Reporter) -> tls_pb2.DownstreamTlsContext:
     """TLS that a listener terminates; clients must show a certificate exactly when there is a CA to verify it. Raises UnusableTls."""
     if config.secret_ref is None:
         raise UnusableTls("secretRef", "is required: only a Secret can hold the certificate")
@@ -56,7 +56,8 @@ def downstream_tls(
     verified = _certificates(common, config.secret_ref, names, secrets=secrets, namespace=namespace, verify=not config.one_way_tls)
     if config.verify_subject_alt_name and not verified:
         raise UnusableTls(
-            "verifySubjectAltName", f"{list(config.verify_subject_alt_name)} cannot be verified: the Secret in secretRef needs a ca.crt, and oneWayTls be false"
+            "verifySubjectAltName",
+            f"{list(config.verify_subject_alt_name)} cannot be verified: the Secret in secretRef needs a ca.crt, and oneWayTls be false",
         )
     if not verified:
         report.warn(path, "anyone can connect: clients are verified only with a ca.crt in the Secret and oneWayTls false")

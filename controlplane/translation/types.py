@@ -170,9 +170,9 @@ class Report:
 class Translation:
     """Everything one proxy gets, by resource name, and the report on every object that was read.
 
-    `endpoints` has an entry for each cluster of type EDS, under the cluster's own name. `endpoint_versions` mixes the version of the cluster into that of
-    its endpoints: a changed cluster warms until it gets its endpoints again (even when they did not change), so a server that compares these versions
-    sends them again by itself. Other types: `content_version` of the message.
+    `endpoints` has an entry for each cluster of type EDS, under the cluster's own name. `endpoint_versions` mixes the version of the cluster into
+    that of its endpoints: a changed cluster warms until it gets its endpoints again (even when they did not change), so a server that compares these
+    versions sends them again by itself. Other types: `content_version` of the message.
     """
 
     clusters: Mapping[str, Message]

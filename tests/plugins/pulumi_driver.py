@@ -137,7 +137,14 @@ class Stack:
 
     def _run(self, *arguments: str) -> Result:
         done = subprocess.run(
-            self._command(*arguments), cwd=self.project, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60
+            self._command(*arguments),
+            cwd=self.project,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
         )
         return Result(exit_code=done.returncode, output=done.stdout, events=self._read_events())
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes as PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from toolchain.plugins.keys import PrivateKey, PublicKey
+from toolchain.plugins.keys import PrivateKey
 
 KEY_USAGES: Final[Mapping[str, str]] = {
     "digital_signature": "digital_signature", "content_commitment": "content_commitment", "key_encipherment": "key_encipherment",
@@ -82,7 +83,7 @@ class Template:
 
 def names(*, subject: Mapping[str, Any], dns_names: Sequence[str], ip_addresses: Sequence[str], uris: Sequence[str]) -> Names:
     """Names from the provider's inputs. Raises ValueError for an address or attribute that X.509 does not allow."""
-    attributes = []
+    attributes: list[x509.NameAttribute[str]] = []
     for attribute, oid in SUBJECT_ATTRIBUTES.items():
         given = subject.get(attribute) or []
         attributes.extend(x509.NameAttribute(oid, text) for text in (given if isinstance(given, list) else [given]))
@@ -130,7 +131,7 @@ def certificate(*, template: Template, public: PublicKey, issuer: x509.Certifica
         builder = builder.add_extension(x509.SubjectAlternativeName(template.names.alternatives), critical=not template.names.subject.rdns)
     if template.subject_key_id or template.is_ca:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    if (authority := _authority(template, public=public, issuer=issuer)) is not None:
+    if (authority := _authority(template, issuer=issuer, issuer_key=issuer_key)) is not None:
         builder = builder.add_extension(authority, critical=False)
     return builder.sign(issuer_key, _digest(issuer_key))
 
@@ -164,9 +165,9 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _authority(template: Template, *, public: PublicKey, issuer: x509.Certificate | None) -> x509.AuthorityKeyIdentifier | None:
+def _authority(template: Template, *, issuer: x509.Certificate | None, issuer_key: PrivateKey) -> x509.AuthorityKeyIdentifier | None:
     if issuer is None:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(public) if template.authority_key_id else None
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()) if template.authority_key_id else None
     try:
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:

@@ -142,7 +142,8 @@ def _write(pipe: IO[bytes], text: str) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number, grace in _STEPS:
+    for first, grace in _STEPS:
+        number: int = first
         deadline = time.monotonic() + grace
         while True:
             process.poll()  # a leader that nobody waits for would keep its group alive as a zombie
@@ -150,7 +151,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 os.killpg(process.pid, number)
             except ProcessLookupError:
                 return
-            number = 0
+            number = 0  # from now on only ask whether it is still there
             if time.monotonic() >= deadline:
                 break
             time.sleep(_POLL_SECONDS)

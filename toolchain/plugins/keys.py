@@ -14,9 +14,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes as PublicKey
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 CURVES: Final[Mapping[str, ec.EllipticCurve]] = {"P224": ec.SECP224R1(), "P256": ec.SECP256R1(), "P384": ec.SECP384R1(), "P521": ec.SECP521R1()}
 ALGORITHMS: Final = ("RSA", "ECDSA", "ED25519")
@@ -62,11 +62,11 @@ def load(pem: str) -> PrivateKey:
     return key
 
 
-def algorithm_of(key: PrivateKey | PublicKey) -> str:
+def algorithm_of(key: PrivateKey) -> str:
     """One of ALGORITHMS."""
-    if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
+    if isinstance(key, rsa.RSAPrivateKey):
         return "RSA"
-    return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) else "ED25519"
+    return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey) else "ED25519"
 
 
 def texts(key: PrivateKey) -> KeyTexts:

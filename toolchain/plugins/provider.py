@@ -125,9 +125,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             failures = list(schema.failures(resource.fields, new))
             if not failures and values.plain(new) != values.plain(old):
                 failures.extend(resource.check(new))
-            return provider_pb2.CheckResponse(
-                inputs=values.write(new), failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.reason) for failure in failures]
-            )
+            return provider_pb2.CheckResponse(inputs=values.write(new), failures=[_check_failure(failure) for failure in failures])
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         with _reported(context, self._name):
@@ -170,10 +168,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             failures = list(schema.failures(function.fields, arguments))
             if failures:
                 return provider_pb2.InvokeResponse(
-                    failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.reason) for failure in failures]
+                    failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.sentence) for failure in failures]
                 )
             result = function.call(Operation(urn="", preview=request.preview), arguments)
-            return provider_pb2.InvokeResponse(**{"return": values.write(result)})
+            return provider_pb2.InvokeResponse(**{"return": values.write(result)})  # type: ignore[arg-type]  # the name is a keyword
 
     def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
@@ -183,6 +181,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 f"{token} is not in the stand-in for the {self._name} provider; it has {_listed(self._resources)}. The official plugin has the rest"
             )
         return resource
+
+
+def _check_failure(failure: Failure) -> Any:
+    """The engine itself shows the property's whole value, redacted; a place inside it is ours to name."""
+    reason = failure.reason if failure.path == failure.name else failure.sentence
+    return provider_pb2.CheckFailure(property=failure.name, reason=reason)
 
 
 def _diff_response(changes: Iterator[Change]) -> Any:

@@ -6,6 +6,7 @@ the engine's Check (wrong inputs are refused by name before anything runs) and i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -28,7 +29,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One input. `rule` gets a known, well-typed value (for STRINGS: each element) and says what is wrong with it, or None."""
+    """One input. `rule` gets a known, well-typed value (for STRINGS: each element) and says what it must be, or None."""
 
     kind: Kind
     required: bool = False
@@ -44,10 +45,21 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A wrong input: its path ("subject.country", "allowedUses[1]") and what is wrong, without the value of a secret."""
+    """A wrong input: its path ("subject.country", "allowedUses[1]"), what is wrong, and its value as text, "" where that is secret."""
 
     path: str
     reason: str
+    value: str = ""
+
+    @property
+    def name(self) -> str:
+        """The input that the path begins with."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
+    @property
+    def sentence(self) -> str:
+        """Path, reason and value."""
+        return f"{self.path} {self.reason}{f', not {self.value}' if self.value else ''}"
 
 
 class ChangeKind(Enum):
@@ -113,27 +125,22 @@ def _value_failures(declared: Field, value: Any, *, path: str, hidden: bool) -> 
     if value is UNKNOWN:
         return
     if not _has_kind(declared.kind, value):
-        shown = "" if hidden else f", not {_shown(value)}"
-        yield Failure(path=path, reason=f"must be {_allowed(declared)}{shown}")
+        yield Failure(path=path, reason=f"must be {_allowed(declared)}", value="" if hidden else _shown(value))
     elif declared.kind is Kind.OBJECT:
         yield from failures(declared.fields, value, prefix=f"{path}.")
-    elif declared.kind is Kind.STRINGS:
-        for index, item in enumerate(value):
-            yield from _known_failures(declared, item, path=f"{path}[{index}]", hidden=hidden)
     else:
-        yield from _known_failures(declared, value, path=path, hidden=hidden)
+        parts = [(f"{path}[{index}]", item) for index, item in enumerate(value)] if declared.kind is Kind.STRINGS else [(path, value)]
+        for place, part in parts:
+            if part is not UNKNOWN and (reason := _wrong(declared, part)):
+                yield Failure(path=place, reason=reason, value="" if hidden else _shown(part))
 
 
-def _known_failures(declared: Field, value: Any, *, path: str, hidden: bool) -> Iterator[Failure]:
-    if value is UNKNOWN:
-        return
-    shown = "" if hidden else f", not {_shown(value)}"
+def _wrong(declared: Field, value: Any) -> str | None:
     if declared.choices and value not in declared.choices:
-        yield Failure(path=path, reason=f"must be one of {', '.join(declared.choices)}{shown}")
-    elif declared.minimum is not None and value < declared.minimum:
-        yield Failure(path=path, reason=f"must be at least {declared.minimum}{shown}")
-    elif declared.rule and (wrong := declared.rule(value)):
-        yield Failure(path=path, reason=wrong)
+        return f"must be one of {', '.join(declared.choices)}"
+    if declared.minimum is not None and value < declared.minimum:
+        return f"must be at least {declared.minimum}"
+    return declared.rule(value) if declared.rule else None
 
 
 def _has_kind(kind: Kind, value: Any) -> bool:

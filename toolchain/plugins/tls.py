@@ -79,8 +79,8 @@ class PrivateKey(_Keyed):
     type_name = "tls:index/privateKey:PrivateKey"
     fields = tls_fields.PRIVATE_KEY
     defaults: ClassVar = {"ecdsaCurve": "P224", "rsaBits": 2048}
-    secret = ("privateKeyPem", "privateKeyOpenssh", "privateKeyPemPkcs8")
-    computed = (*secret, "publicKeyPem", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
+    secret: ClassVar[tuple[str, ...]] = ("privateKeyPem", "privateKeyOpenssh", "privateKeyPemPkcs8")
+    computed: ClassVar[tuple[str, ...]] = (*secret, "publicKeyPem", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
 
     def make(self, inputs: Properties) -> tuple[str, Properties]:
         from toolchain.plugins import keys
@@ -96,8 +96,8 @@ class CertRequest(_Keyed):
 
     type_name = "tls:index/certRequest:CertRequest"
     fields = tls_fields.CERT_REQUEST
-    computed = ("certRequestPem", "keyAlgorithm")
-    texts = ("privateKeyPem",)
+    computed: ClassVar[tuple[str, ...]] = ("certRequestPem", "keyAlgorithm")
+    texts: ClassVar[tuple[str, ...]] = ("privateKeyPem",)
 
     def make(self, inputs: Properties) -> tuple[str, Properties]:
         from hashlib import sha1
@@ -113,7 +113,7 @@ class _Certificate(_Keyed):
     """What both kinds of certificate share: the time that is left, and replacement when it is short."""
 
     defaults: ClassVar = {"earlyRenewalHours": 0, "isCaCertificate": False, "setSubjectKeyId": False}
-    computed = ("certPem", "readyForRenewal", "validityStartTime", "validityEndTime")
+    computed: ClassVar[tuple[str, ...]] = ("certPem", "readyForRenewal", "validityStartTime", "validityEndTime")
 
     def read(self, outputs: Properties) -> Properties:
         return {**outputs, "readyForRenewal": _is_ready(outputs, early_hours=plain(outputs.get("earlyRenewalHours")))}
@@ -134,8 +134,8 @@ class SelfSignedCert(_Certificate):
     type_name = "tls:index/selfSignedCert:SelfSignedCert"
     fields = tls_fields.SELF_SIGNED_CERT
     defaults: ClassVar = {**_Certificate.defaults, "setAuthorityKeyId": False}
-    computed = (*_Certificate.computed, "keyAlgorithm")
-    texts = ("privateKeyPem",)
+    computed: ClassVar[tuple[str, ...]] = (*_Certificate.computed, "keyAlgorithm")
+    texts: ClassVar[tuple[str, ...]] = ("privateKeyPem",)
 
     def make(self, inputs: Properties) -> tuple[str, Properties]:
         from toolchain.plugins import certificates, keys
@@ -150,8 +150,8 @@ class LocallySignedCert(_Certificate):
 
     type_name = "tls:index/locallySignedCert:LocallySignedCert"
     fields = tls_fields.LOCALLY_SIGNED_CERT
-    computed = (*_Certificate.computed, "caKeyAlgorithm")
-    texts = ("caPrivateKeyPem", "caCertPem", "certRequestPem")
+    computed: ClassVar[tuple[str, ...]] = (*_Certificate.computed, "caKeyAlgorithm")
+    texts: ClassVar[tuple[str, ...]] = ("caPrivateKeyPem", "caCertPem", "certRequestPem")
 
     def check(self, inputs: Properties) -> Iterable[Failure]:
         found = list(super().check(inputs))

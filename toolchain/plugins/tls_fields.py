@@ -17,23 +17,23 @@ def _ip_address(text: str) -> str | None:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return f"must be an IP address, not {text!r}"
+        return "must be an IP address"
     return None
 
 
 def _ascii(text: str) -> str | None:
-    return None if text and text.isascii() else f"must be ASCII text and not empty, not {text!r}"
+    return None if text and text.isascii() else "must be ASCII text and not empty"
 
 
 def _country(text: str) -> str | None:
-    return None if len(text) == 2 else f"must be a country code of two letters, not {text!r}"
+    return None if len(text) == 2 else "must be a country code of two letters"
 
 
 def _use(text: str) -> str | None:
     from toolchain.plugins.certificates import EXTENDED_USAGES, KEY_USAGES
 
     allowed = sorted([*KEY_USAGES, *EXTENDED_USAGES])
-    return None if text in allowed else f"must be one of {', '.join(allowed)}, not {text!r}"
+    return None if text in allowed else f"must be one of {', '.join(allowed)}"
 
 
 _TEXT: Final = Field(kind=Kind.STRING)

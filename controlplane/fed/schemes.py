@@ -1,0 +1,248 @@
+"""FailoverSchemes: each becomes `spec.failover` of its primary Upstream, and says in its status whether it did.
+
+`gloo-fed` owns that one field of the primary, by server-side apply. The field goes when no scheme asks for it any more: that is looked for in every
+cluster (`sweep`), so it also happens when a scheme's primary changes, or when its cluster was away at that moment. What is not known (a cluster that
+is lost, a GlooInstance that is not there yet) never takes a working failover away.
+
+A finalizer holds a deleted scheme until its primary is clean, and never longer than the primary's cluster can be reached.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from controlplane.fed import status
+from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, MANAGER, UPSTREAM
+from controlplane.fed.member import Member
+from controlplane.fed.planning import Plan, plan
+from controlplane.fed.registry import lost_text
+from controlplane.fed.status import Outcome
+from controlplane.kube.client import Writer
+from controlplane.kube.errors import Conflict, Forbidden, NotFound, Unreachable
+from controlplane.kube.objects import EVENT, Key, Kind, Object, covers, deleting, generation, key_of, owns, resource_version, uid_of
+from controlplane.kube.view import ClusterView
+from controlplane.kube.workqueue import WorkQueue
+from gloo_api.failover_scheme import FailoverScheme
+from gloo_api.meta import InvalidResource
+from gloo_api.status import FedState
+
+log = logging.getLogger(__name__)
+
+
+class Primary(NamedTuple):
+    """An Upstream in a cluster."""
+
+    cluster: str
+    key: Key
+
+    def __str__(self) -> str:
+        return f"Upstream {self.key[0]}/{self.key[1]} in cluster {self.cluster}"
+
+
+class Job(NamedTuple):
+    """What the queue holds: a scheme to carry out, or (without a key) a cluster to sweep."""
+
+    cluster: str = ""
+    scheme: Key | None = None
+
+
+class Schemes:
+    """`view` and `writer` are those of the management cluster, `members` the registered clusters as they are now."""
+
+    def __init__(self, *, view: ClusterView, writer: Writer, namespace: str, members: Callable[[], Mapping[str, Member]]) -> None:
+        self._view = view
+        self._writer = writer
+        self._namespace = namespace
+        self._members = members
+        self._statuses = status.StatusWriter(writer)
+        self._queue: WorkQueue[Job] = WorkQueue(self._handle)
+        self._applied: dict[Primary, tuple[str, dict[str, Any]]] = {}
+        """The uid and the spec.failover written last."""
+
+    @property
+    def idle(self) -> bool:
+        return self._queue.idle
+
+    def changed(self, kind: Kind, key: Key) -> None:
+        """An object of the management cluster has changed."""
+        if kind in (FAILOVER_SCHEME, GLOO_INSTANCE, KUBERNETES_CLUSTER):
+            self._all(sweep=tuple(self._members()) if kind == FAILOVER_SCHEME else ())
+
+    def member_changed(self, cluster: str, kind: Kind | None) -> None:
+        """Something in a registered cluster has changed; with None, the cluster itself."""
+        if kind in (None, UPSTREAM):
+            self._all(sweep=(cluster,))
+
+    def _all(self, *, sweep: tuple[str, ...]) -> None:
+        for key in self._view.objects(FAILOVER_SCHEME):
+            self._queue.add(Job(scheme=key))
+        for cluster in sweep:
+            self._queue.add(Job(cluster=cluster))
+
+    async def run(self) -> None:
+        """To be started when the view is synced."""
+        self._all(sweep=())
+        await self._queue.run()
+
+    async def _handle(self, job: Job) -> None:
+        if job.scheme is None:
+            await self._sweep(job.cluster)
+            return
+        scheme = self._view.get(FAILOVER_SCHEME, job.scheme)
+        if scheme is None:
+            return
+        if deleting(scheme):
+            await self._finish(scheme)
+            return
+        try:
+            outcome = await self._carry_out(scheme)
+        except (Unreachable, Forbidden) as error:
+            await self._say(scheme, Outcome(FedState.FAILED, f"{error}; it is tried again"))
+            raise
+        await self._say(scheme, outcome)
+
+    async def _say(self, scheme: Object, outcome: Outcome) -> None:
+        desired = status.scheme_status(outcome, generation=generation(scheme), namespace=self._namespace, time=status.now())
+        await self._statuses.write(FAILOVER_SCHEME, scheme, desired, outcome)
+
+    async def _carry_out(self, obj: Object) -> Outcome:
+        try:
+            scheme = FailoverScheme.parse(dict(obj))
+        except InvalidResource as error:
+            return Outcome(FedState.INVALID, str(error))
+        primary = Primary(scheme.spec.primary.cluster_name, (scheme.spec.primary.namespace, scheme.spec.primary.name))
+        if (rival := self._rival(obj, primary)) is not None:
+            return Outcome(FedState.INVALID, f"spec.primary: {primary} is already the primary of FailoverScheme {rival[0]}/{rival[1]}")
+        member = self._members().get(primary.cluster)
+        if member is None:
+            return Outcome(FedState.PENDING, f"spec.primary.clusterName: no cluster {primary.cluster!r} is connected; see its KubernetesCluster")
+        upstream = member.upstream(primary.key)
+        if upstream is None:
+            if not member.synced:
+                return Outcome(FedState.PENDING, f"cluster {primary.cluster} is being read" if member.lost is None else lost_text(member.lost))
+            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
+        found: Plan = plan(scheme, clusters=self._view.objects(KUBERNETES_CLUSTER), instances=self._view.objects(GLOO_INSTANCE))
+        if found.failover is None:
+            return found.outcome
+        await self._hold(obj)
+        try:
+            await self._apply(member, primary, upstream, found.failover)
+        except NotFound:
+            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
+        except Conflict as error:
+            return Outcome(FedState.FAILED, f"{primary}: {error.message}")
+        return Outcome(FedState.ACCEPTED, "; ".join([*found.notes, *self._lost(scheme)]))
+
+    async def _apply(self, member: Member, primary: Primary, upstream: Object, failover: dict[str, Any]) -> None:
+        uid = uid_of(upstream)
+        observed = (upstream.get("spec") or {}).get("failover")
+        if covers(observed, failover) and owns(upstream, MANAGER, "spec", "failover") and self._applied.get(primary, (uid, failover)) == (uid, failover):
+            return
+        # With its uid: an Upstream that has just been deleted must not come back as nothing but a failover.
+        body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid}, "spec": {"failover": failover}}
+        await member.client.apply(UPSTREAM, body, manager=MANAGER)
+        self._applied[primary] = (uid, failover)
+        log.info("failover written", extra={"upstream": f"{primary.key[0]}/{primary.key[1]}", "cluster": primary.cluster})
+
+    def _lost(self, scheme: FailoverScheme) -> list[str]:
+        """What is to be said of clusters that serve as last known."""
+        named = {scheme.spec.primary.cluster_name} | {entry.cluster for group in scheme.spec.failover_groups for entry in group.priority_group}
+        members = self._members()
+        return [f"cluster {name}: {lost_text(lost)}" for name in sorted(named) if (member := members.get(name)) and (lost := member.lost)]
+
+    def _rival(self, obj: Object, primary: Primary) -> Key | None:
+        """An older scheme with the same primary."""
+        rivals = [each for each in self._view.objects(FAILOVER_SCHEME).values() if _primary(each) == primary and not deleting(each)]
+        first = min(rivals, key=lambda each: (each["metadata"].get("creationTimestamp", ""), key_of(each)), default=obj)
+        return None if key_of(first) == key_of(obj) else key_of(first)
+
+    async def _hold(self, scheme: Object) -> None:
+        if FINALIZER not in (scheme["metadata"].get("finalizers") or ()):
+            await self._set_finalizers(scheme, [*(scheme["metadata"].get("finalizers") or ()), FINALIZER])
+
+    async def _finish(self, scheme: Object) -> None:
+        """The scheme is being deleted: clean its primary, then let it go."""
+        finalizers = scheme["metadata"].get("finalizers") or ()
+        if FINALIZER not in finalizers:
+            return
+        primary = _primary(scheme)
+        left = await self._clean(primary) if primary is not None else None
+        if left is not None:
+            log.warning("failover scheme released without cleaning its primary", extra={"scheme": str(key_of(scheme)), "reason": left})
+            await self._event(scheme, f"{left}: spec.failover of {primary} is left as it is, and removed when the cluster is connected again")
+        await self._set_finalizers(scheme, [each for each in finalizers if each != FINALIZER])
+
+    async def _clean(self, primary: Primary) -> str | None:
+        """Remove spec.failover of a primary that no other scheme has. Returns why that was impossible, or None."""
+        member = self._members().get(primary.cluster)
+        if member is None:
+            return f"cluster {primary.cluster} is not registered"
+        if member.lost is not None:
+            return f"cluster {primary.cluster}: {lost_text(member.lost)}"
+        if not member.synced:
+            raise Unreachable(f"cluster {primary.cluster} is being read")
+        try:
+            await self._release(member, primary)
+        except (Unreachable, Forbidden) as error:
+            return f"cluster {primary.cluster}: {error}"
+        return None
+
+    async def _sweep(self, cluster: str) -> None:
+        """Remove every spec.failover of ours that no scheme asks for."""
+        member = self._members().get(cluster)
+        if member is None or not member.synced or member.lost is not None:
+            return
+        for key in member.upstreams():
+            await self._release(member, Primary(cluster, key))
+
+    async def _release(self, member: Member, primary: Primary) -> None:
+        upstream = member.upstream(primary.key)
+        if upstream is None or not owns(upstream, MANAGER, "spec", "failover"):
+            return
+        if any(_primary(each) == primary and not deleting(each) for each in self._view.objects(FAILOVER_SCHEME).values()):
+            return
+        body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid_of(upstream)}}
+        try:
+            await member.client.apply(UPSTREAM, body, manager=MANAGER)
+        except (NotFound, Conflict):
+            return
+        self._applied.pop(primary, None)
+        log.info("failover removed", extra={"upstream": f"{primary.key[0]}/{primary.key[1]}", "cluster": primary.cluster})
+
+    async def _set_finalizers(self, scheme: Object, finalizers: list[str]) -> None:
+        namespace, name = key_of(scheme)
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": resource_version(scheme)}}
+        try:
+            await self._writer.merge(FAILOVER_SCHEME, namespace=namespace, name=name, patch=patch)
+        except NotFound:
+            return
+
+    async def _event(self, scheme: Object, message: str) -> None:
+        namespace, name = key_of(scheme)
+        about = {"apiVersion": FAILOVER_SCHEME.api_version, "kind": FAILOVER_SCHEME.kind, "namespace": namespace, "name": name, "uid": uid_of(scheme)}
+        time = status.now()
+        event = {
+            "metadata": {"namespace": namespace, "generateName": f"{name}-"},
+            "involvedObject": about,
+            "type": "Warning",
+            "reason": "PrimaryNotCleaned",
+            "message": message,
+            "source": {"component": MANAGER},
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+        }
+        try:
+            await self._writer.create(EVENT, event)
+        except Forbidden as error:
+            log.warning("event not written", extra={"error": str(error)})
+
+
+def _primary(scheme: Object) -> Primary | None:
+    """The primary of a scheme, also of one that is not valid otherwise."""
+    primary = (scheme.get("spec") or {}).get("primary") or {}
+    if not all(isinstance(primary.get(name), str) for name in ("clusterName", "namespace", "name")):
+        return None
+    return Primary(primary["clusterName"], (primary["namespace"], primary["name"]))

@@ -1,0 +1,132 @@
+"""Endpoints: which addresses an Upstream has, and the assignment that says so to Envoy.
+
+Addresses are those that a socket can open (`realise`). Failover endpoints have a file of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+
+from controlplane.translation import wire
+from controlplane.translation.reporter import Reporter
+from controlplane.translation.types import EndpointSlice, GlooInputs, Key, Realise, SliceEndpoint
+from gloo_api.failover import Locality
+from gloo_api.upstream import KubeUpstream, StaticUpstream
+
+TLS_MATCH = "tls"
+"""Key below `envoy.transport_socket_match` by which an endpoint names the TLS settings it is dialled with."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address. `tls` names a transport socket match; None means the transport socket of the cluster."""
+
+    host: str
+    port: int
+    weight: int | None = None
+    tls: str | None = None
+    check_port: int | None = None
+    check_host: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Endpoints in one place."""
+
+    endpoints: tuple[Endpoint, ...]
+    locality: Locality | None = None
+    weight: int | None = None
+
+
+Priorities = Sequence[Sequence[Group]]
+"""Groups by priority: the first serves while it is healthy. A priority without endpoints keeps its place."""
+
+
+def kube_endpoints(kube: KubeUpstream, *, inputs: GlooInputs, realise: Realise, report: Reporter) -> tuple[Endpoint, ...]:
+    """Ready endpoints of a Service's port; when none is ready, those that still serve while they end. As kube-proxy has it."""
+    key = Key(kube.service_namespace, kube.service_name)
+    service = inputs.services.get(key)
+    if service is None:
+        report.warn("spec.kube.serviceName", f"Service {key.namespace}/{key.name} does not exist; the Upstream has no endpoints of its own")
+        return ()
+    if service.external_name:
+        report.warn("spec.kube.serviceName", f"Service {key.namespace}/{key.name} is an ExternalName, which has no endpoints; use spec.static")
+        return ()
+    if kube.service_port not in service.port_names:
+        ports = ", ".join(str(port) for port in sorted(service.port_names)) or "none"
+        report.warn("spec.kube.servicePort", f"{kube.service_port} is no TCP port of Service {key.namespace}/{key.name}; allowed: {ports}")
+        return ()
+    foreign = dict(kube.selector.items() - service.selector.items())
+    if foreign:
+        report.error(
+            "spec.kube.selector", f"{foreign} is not in the selector of Service {key.namespace}/{key.name}; parts of a Service are not supported"
+        )
+        return ()
+    slices = [item for _, item in sorted(inputs.endpoint_slices.items()) if item.service == key]
+    port_name = service.port_names[kube.service_port]
+    return tuple(Endpoint(host=realise(host), port=port) for host, port in _addresses(slices, port_name=port_name, family=service.ip_family))
+
+
+def _addresses(slices: Iterable[EndpointSlice], *, port_name: str, family: str) -> list[tuple[str, int]]:
+    usable = [item for item in slices if item.address_type != "FQDN" and port_name in item.ports]
+    # A dual-stack Service has a slice for each family: one of them is enough, or every pod would count twice.
+    families = {item.address_type for item in usable}
+    wanted = family if family in families else min(families, default="")
+    found = [(endpoint, item.ports[port_name]) for item in usable if item.address_type == wanted for endpoint in item.endpoints]
+    ready = _unique((endpoint, port) for endpoint, port in found if endpoint.ready)
+    return ready or _unique((endpoint, port) for endpoint, port in found if endpoint.serving and endpoint.terminating)
+
+
+def _unique(endpoints: Iterable[tuple[SliceEndpoint, int]]) -> list[tuple[str, int]]:
+    """Sorted, so that a change in the order of a slice changes nothing; a pod is in two slices for a moment when it moves between them."""
+    return sorted({(endpoint.addresses[0], port) for endpoint, port in endpoints if endpoint.addresses})
+
+
+def static_endpoints(static: StaticUpstream, *, realise: Realise) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(host=realised(host.addr, realise), port=host.port, weight=host.load_balancing_weight) for host in static.hosts)
+
+
+def realised(host: str, realise: Realise) -> str:
+    """IP addresses are realised; host names are resolved by Envoy."""
+    return realise(host) if wire.is_ip(host) else host
+
+
+def load_assignment(name: str, priorities: Priorities, *, overprovisioning_factor: int | None, weighted: bool) -> endpoint_pb2.ClusterLoadAssignment:
+    """The endpoints of a cluster. `weighted`: weights of localities count, so that every locality gets one."""
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    if overprovisioning_factor is not None:
+        assignment.policy.overprovisioning_factor.value = overprovisioning_factor
+    for priority, groups in enumerate(priorities):
+        # An empty priority is sent too: endpoints that move up to fill a gap would have to prove their health again.
+        for group in groups or (Group(endpoints=()),):
+            assignment.endpoints.append(_locality(group, priority=priority, weighted=weighted))
+    return assignment
+
+
+def _locality(group: Group, *, priority: int, weighted: bool) -> endpoint_components_pb2.LocalityLbEndpoints:
+    place = group.locality
+    return endpoint_components_pb2.LocalityLbEndpoints(
+        priority=priority,
+        locality=base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.sub_zone) if place else None,
+        load_balancing_weight=wire.uint32(group.weight or 1) if weighted else None,
+        lb_endpoints=[_lb_endpoint(endpoint) for endpoint in group.endpoints],
+    )
+
+
+def _lb_endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
+    message = endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=wire.socket_address(endpoint.host, endpoint.port)),
+        load_balancing_weight=wire.optional_uint32(endpoint.weight),
+    )
+    if endpoint.tls is not None:
+        message.metadata.filter_metadata["envoy.transport_socket_match"].update({TLS_MATCH: endpoint.tls})
+    # An empty health_check_config is not the same as none: it would make Envoy ignore the check's own host.
+    if endpoint.check_port is not None:
+        message.endpoint.health_check_config.port_value = endpoint.check_port
+    if endpoint.check_host:
+        message.endpoint.health_check_config.hostname = endpoint.check_host
+    return message

@@ -1,0 +1,204 @@
+"""A stand-in for Pulumi's engine that records what a program registers: inputs as the engine gets them, and the options that Pulumi's mocks leave out.
+
+The options come from the request to the monitor, which the SDK's own mock passes through `RegisterResource`; that is private-ish, so only this file uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.output import Unknown
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import run_pulumi_func
+
+PROJECT, STACK = "service-failover", "test"
+KUBECONFIG = """
+current-context: embedded-local
+clusters: [{name: local, cluster: {server: "https://127.77.0.1:6443", certificate-authority-data: Q0E=}}]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One registered resource."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    inputs: dict[str, Any]
+    """Plain values; an input that is unknown is the string UNKNOWN, and secrets are unwrapped (see `secret_inputs`)."""
+    secret_inputs: frozenset[str]
+    """Top-level inputs that are secret, or have a secret in them."""
+    parent: str
+    provider: str
+    """URN of the provider, or "" for the default one."""
+    deleted_with: str
+    depends_on: frozenset[str]
+    additional_secret_outputs: tuple[str, ...]
+    create_timeout: str
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[1]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return dict(self.inputs.get("metadata", {}))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and name of the Kubernetes object."""
+        return str(self.inputs.get("kind", self.kind)), str(self.metadata.get("name"))
+
+
+@dataclass
+class Engine(mocks.Mocks):
+    """Records a program. `run` it once."""
+
+    preview: bool = False
+    resources: dict[str, Resource] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What components registered as their outputs, by URN."""
+    secret_outputs: dict[str, set[str]] = field(default_factory=dict)
+    registrations: list[str] = field(default_factory=list)
+    """URNs in the order in which resources, and then outputs, were registered: a component's outputs are last, and once."""
+    exports: dict[str, Any] = field(default_factory=dict)
+    secret_exports: set[str] = field(default_factory=set)
+    invokes: list[mocks.MockCallArgs] = field(default_factory=list)
+    failing_invoke: Exception | None = None
+
+    def run(self, program: Callable[[], object]) -> Engine:
+        """Run `program` to its end, with all that it left to be done. Raises what it raises."""
+        pulumi.runtime.settings.reset_options()
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            mocks.set_mocks(self, project=PROJECT, stack=STACK, preview=self.preview, monitor=_Monitor(self))
+            loop.run_until_complete(run_pulumi_func(program))
+            loop.run_until_complete(self._read_exports())
+        finally:
+            loop.close()
+            asyncio.set_event_loop(None)
+        return self
+
+    async def _read_exports(self) -> None:
+        for name, value in pulumi.runtime.get_root_resource().outputs.items():
+            output = pulumi.Output.from_input(value)
+            known = await output.is_known()
+            self.exports[name] = await output.future() if known else UNKNOWN
+            if await output.is_secret():
+                self.secret_exports.add(name)
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        self.invokes.append(args)
+        if self.failing_invoke:
+            raise self.failing_invoke
+        return {"stdout": "absent", "stderr": ""}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        return ("" if self.preview else f"{args.name}-id"), {**args.inputs, **({} if self.preview else _computed(args))}
+
+    def of_type(self, type_: str) -> list[Resource]:
+        return [resource for resource in self.resources.values() if resource.type == type_]
+
+    def of_kind(self, kind: str) -> list[Resource]:
+        """Kubernetes objects of a kind, custom resources too."""
+        return [resource for resource in self.kubernetes() if resource.key[0] == kind]
+
+    def one(self, kind: str, name: str) -> Resource:
+        """The one Kubernetes object of that kind and name."""
+        found = [resource for resource in self.of_kind(kind) if resource.key == (kind, name)]
+        assert len(found) == 1, f"{len(found)} of {kind} {name} among {[resource.key for resource in self.kubernetes()]}"
+        return found[0]
+
+    def kubernetes(self) -> list[Resource]:
+        return [resource for resource in self.resources.values() if resource.type.startswith("kubernetes:")]
+
+    def ancestors(self, resource: Resource) -> Iterator[Resource]:
+        """The components around a resource, from the inside."""
+        while resource.parent in self.resources:
+            resource = self.resources[resource.parent]
+            yield resource
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.engine = engine
+
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            values = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            self.engine.registrations.append(response.urn)
+            self.engine.resources[response.urn] = Resource(
+                urn=response.urn,
+                type=request.type,
+                name=request.name,
+                custom=request.custom,
+                inputs={key: _plain(value) for key, value in values.items()},
+                secret_inputs=frozenset(key for key, value in values.items() if _has_secret(value)),
+                parent=request.parent,
+                provider=request.provider.rsplit("::", 1)[0],
+                deleted_with=request.deletedWith,
+                depends_on=frozenset(request.dependencies),
+                additional_secret_outputs=tuple(request.additionalSecretOutputs),
+                create_timeout=request.customTimeouts.create,
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> Any:
+        values = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        self.engine.registrations.append(f"outputs of {request.urn}")
+        self.engine.outputs[request.urn] = {key: _plain(value) for key, value in values.items()}
+        self.engine.secret_outputs[request.urn] = {key for key, value in values.items() if _has_secret(value)}
+        return super().RegisterResourceOutputs(request)
+
+
+def _computed(args: mocks.MockResourceArgs) -> dict[str, Any]:
+    """The outputs that a provider would add to the inputs."""
+    match args.typ.rsplit(":", 1)[1]:
+        case "Command":
+            return {"stdout": KUBECONFIG, "stderr": ""}
+        case "PrivateKey":
+            return {"privateKeyPem": f"KEY {args.name}"}
+        case "SelfSignedCert" | "LocallySignedCert":
+            return {"certPem": f"CERTIFICATE {args.name}"}
+        case "CertRequest":
+            return {"certRequestPem": f"REQUEST {args.name}"}
+        case "Service" if args.inputs["spec"].get("type") == "LoadBalancer":
+            return {"status": {"loadBalancer": {"ingress": [{"ip": "10.77.192.1"}]}}}
+        case "Secret" if args.inputs.get("type") == "kubernetes.io/service-account-token":
+            return {"data": {"token": "VE9LRU4="}}
+    return {}
+
+
+UNKNOWN = "UNKNOWN"
+
+
+def _plain(value: Any) -> Any:
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, Unknown):
+        return UNKNOWN
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _has_secret(value: Any) -> bool:
+    if rpc.is_rpc_secret(value):
+        return True
+    if isinstance(value, dict):
+        return any(_has_secret(item) for item in value.values())
+    return isinstance(value, list) and any(_has_secret(item) for item in value)
+
+
