@@ -87,18 +87,17 @@ class ClusterAccess(pulumi.ComponentResource):
 
 
 def namespace_rules() -> list[pods.Manifest]:
-    """In gloo-system: the failover Services and what runs there, to describe the Gloo instance; Upstreams, whose failover federation writes."""
+    """In gloo-system: what runs there and how it is reached, which makes the GlooInstance; and the one thing that federation writes."""
     return [
         rbac.rule("", ["services", "pods"], rbac.READ),
         rbac.rule("apps", ["deployments"], rbac.READ),
-        rbac.rule("gloo.solo.io", ["upstreams"], [*rbac.READ, "patch"]),
-        rbac.rule("gateway.solo.io", ["gateways", "virtualservices"], rbac.READ),
+        rbac.rule("gloo.solo.io", ["upstreams"], ["patch"]),
     ]
 
 
 def cluster_rules() -> list[pods.Manifest]:
-    """In all of the cluster: nodes, for the region and zone in their labels."""
-    return [rbac.rule("", ["nodes"], rbac.READ)]
+    """In all of the cluster: Upstreams, wherever they are, and nodes, for the region and zone in their labels."""
+    return [rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ), rbac.rule("", ["nodes"], rbac.READ)]
 
 
 def kubeconfig(*, cluster: str, server: str, certificate_authority: str, token: str) -> str:

@@ -134,12 +134,16 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it."""
     problems: list[str] = []
     root = Section(document, problems=problems, secret_keys=secret_keys)
+    clusters = root.sections("clusters", _cluster)
+    problems += _cluster_problems(clusters, sound=not problems)
+    names = [] if problems else [cluster.name for cluster in clusters]
+    apps_from = len(problems)
+    apps = root.sections("apps", _app)
+    problems += _app_problems(apps, names=names, sound=len(problems) == apps_from)
     cluster_kind, edition = root.choice("clusterKind", ClusterKind), root.choice("edition", Edition)
-    clusters, apps = root.sections("clusters", _cluster), root.sections("apps", _app)
     health_check = root.section("healthCheck", _health_check)
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
     root.finish()
-    problems += _cluster_problems(clusters) + _app_problems(apps, clusters)
     if problems or health_check is None:
         raise ConfigError(problems)
     return Settings(cluster_kind=cluster_kind, edition=edition, clusters=clusters, apps=apps, health_check=health_check, proxy_port=proxy_port)
@@ -173,8 +177,8 @@ def _health_check(section: Section) -> HealthCheckSettings:
     )
 
 
-def _cluster_problems(clusters: tuple[ClusterSettings, ...]) -> list[str]:
-    """What is wrong with the clusters together, each being right by itself."""
+def _cluster_problems(clusters: tuple[ClusterSettings, ...], *, sound: bool) -> list[str]:
+    """What is wrong with the clusters together. Unless each is `sound` by itself, what would only follow from that is left out."""
     problems = []
     first: dict[str, int] = {}
     for index, cluster in enumerate(clusters):
@@ -183,28 +187,29 @@ def _cluster_problems(clusters: tuple[ClusterSettings, ...]) -> list[str]:
                 f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own"
             )
     managers = [cluster.name for cluster in clusters if cluster.management]
-    if clusters and len(managers) != 1:
+    if sound and len(managers) != 1:
         problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")
     return problems
 
 
-def _app_problems(apps: tuple[AppSettings, ...], clusters: tuple[ClusterSettings, ...]) -> list[str]:
-    """What is wrong with the apps together and with regard to the clusters."""
-    problems = []
-    names = [cluster.name for cluster in clusters if cluster.name]
+def _app_problems(apps: tuple[AppSettings, ...], *, names: list[str], sound: bool) -> list[str]:
+    """What is wrong with the apps together, and with regard to the clusters' `names` (none: those are wrong themselves). `sound` as for clusters."""
+    problems = [
+        f"apps[{index}].cluster: {shown(app.cluster)} is not one of the clusters; allowed: {', '.join(names)}"
+        for index, app in enumerate(apps)
+        if names and app.cluster and app.cluster not in names
+    ]
+    if not sound or problems:
+        return problems
+    if len(apps) == 1:
+        return [f"apps: {shown(apps[0].color)} is alone; failover needs a second app"]
     holder: dict[str, int] = {}
-    for index, app in enumerate(apps):
-        if not app.cluster:
-            continue
-        if app.cluster not in names:
-            problems.append(f"apps[{index}].cluster: {shown(app.cluster)} is not one of the clusters; allowed: {', '.join(names)}")
-        elif index and app == apps[0]:
+    for index, app in enumerate(apps[1:], start=1):
+        if app == apps[0]:
             problems.append(f"apps[{index}]: {app.color} in {app.cluster} is the primary, apps[0], which cannot take over from itself")
-        elif index and holder.setdefault(app.cluster, index) != index:
+        elif holder.setdefault(app.cluster, index) != index:
             # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).
             problems.append(
                 f"apps[{index}].cluster: {shown(app.cluster)} has apps[{holder[app.cluster]}] to take over; each failover app needs its own cluster"
             )
-    if len(apps) == 1:
-        problems.append(f"apps: {shown(apps[0].color)} is alone; failover needs a second app")
     return problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -24,9 +25,15 @@ def define(name: str, *, groups: Collection[str], opts: pulumi.ResourceOptions) 
             spec=definition["spec"],
             opts=opts,
         )
-        for definition in custom_resource_definitions()
+        for definition in _generated()
         if definition["spec"]["group"] in groups
     ]
+
+
+@cache
+def _generated() -> list[dict[str, Any]]:
+    """The definitions, generated once for all clusters."""
+    return custom_resource_definitions()
 
 
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:

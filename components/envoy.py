@@ -18,7 +18,7 @@ READINESS_PORT = 8082
 READINESS_PATH = "/ready"
 ECHO_PORT = 5678
 MAX_CONNECTIONS = 50_000
-READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"exact": "/clusters"}, {"prefix": "/stats"}]
+READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
 """What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
 
 _HTTP = "envoy.extensions.filters.http"
@@ -28,8 +28,9 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
     """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that only reads.
 
-    The readiness listener takes connections once the first configuration has arrived (or gloo has not answered for 15 s: Envoy's initial fetch
-    timeout), so a proxy without routes gets no traffic. It is apart from the admin port, which answers nobody but the pod itself.
+    The readiness listener, as every other, takes connections once the first configuration has arrived, so a proxy without routes gets no traffic.
+    (Where gloo does not answer Envoy gives up waiting after its initial fetch timeouts, twice 15 s.) It is apart from the admin port, which answers
+    only its pod.
     """
     listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
     return {

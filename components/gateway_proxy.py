@@ -88,7 +88,7 @@ def proxy_container(*, bootstrap: envoy.Config, client_secret: str) -> pods.Mani
         cpu="200m",
         memory="256Mi",
         readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1),
-        # Without gloo Envoy opens its listeners after 15 s. A restart before that would help nobody.
+        # Without gloo Envoy opens its listeners after 30 s. A restart before that would help nobody.
         liveness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=10, failures=6),
     )
 

@@ -35,7 +35,7 @@ class GlooArgs(TypedDict):
     addressing: Addressing
     """Where the processes listen and how they are dialled: what the cluster says."""
     watch_namespaces: Sequence[str]
-    """Namespaces whose Services become Upstreams, and whose Upstreams, Gateways and VirtualServices count. gloo-system is always one of them."""
+    """Namespaces whose Services become Upstreams, and whose Gateways and VirtualServices count. In gloo-system these count in any case."""
     proxy_port: pulumi.Input[int]
     """Port on which the proxy's Service offers HTTP."""
     image: NotRequired[pulumi.Input[str]]
@@ -65,17 +65,19 @@ class Gloo(pulumi.ComponentResource):
 
         metadata = {"name": "gloo", "namespace": GLOO_NAMESPACE, "labels": labels("gloo")}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
-        watched = list(dict.fromkeys([GLOO_NAMESPACE, *args["watch_namespaces"]]))
+        watched = args["watch_namespaces"]
+        rules = {namespace_name: [*service_rules(), *object_rules()] for namespace_name in watched}
+        rules[GLOO_NAMESPACE] = [*rules.get(GLOO_NAMESPACE, object_rules()), *own_rules()]
         permissions = [
             granted
-            for namespace_name in watched
+            for place, allowed in rules.items()
             for granted in rbac.allow_in_namespace(
-                f"{name}-{namespace_name}",
-                namespace=namespace_name,
+                f"{name}-{place}",
+                namespace=place,
                 role="gloo",
                 account="gloo",
                 account_namespace=GLOO_NAMESPACE,
-                rules=[*watch_rules(), *(own_rules() if namespace_name == GLOO_NAMESPACE else [])],
+                rules=allowed,
                 part="gloo",
                 opts=within,
             )
@@ -142,11 +144,14 @@ def gloo_container(*, image: pulumi.Input[str], watch_namespaces: Sequence[str],
     )
 
 
-def watch_rules() -> list[pods.Manifest]:
-    """What gloo may do in each namespace that it watches: read what it translates, and report on it."""
+def service_rules() -> list[pods.Manifest]:
+    """What gloo may do in the namespaces whose Services become Upstreams: read them and their endpoints."""
+    return [rbac.rule("", ["services"], rbac.READ), rbac.rule("discovery.k8s.io", ["endpointslices"], rbac.READ)]
+
+
+def object_rules() -> list[pods.Manifest]:
+    """What gloo may do there and in gloo-system: read what it translates, and report on it."""
     return [
-        rbac.rule("", ["services"], rbac.READ),
-        rbac.rule("discovery.k8s.io", ["endpointslices"], rbac.READ),
         rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ),
         rbac.rule("gloo.solo.io", ["upstreams/status"], ["patch"]),
         rbac.rule("gateway.solo.io", ["gateways", "virtualservices"], rbac.READ),
@@ -155,7 +160,7 @@ def watch_rules() -> list[pods.Manifest]:
 
 
 def own_rules() -> list[pods.Manifest]:
-    """What gloo may do besides in gloo-system: write the Upstreams that it discovers, and read the certificates that they and the Gateways name."""
+    """What gloo may do in gloo-system only: write the Upstreams that it discovers, and read the certificates that they and the Gateways name."""
     return [
         rbac.rule("gloo.solo.io", ["upstreams"], ["create", "patch", "delete"]),
         rbac.rule("", ["secrets"], rbac.READ),

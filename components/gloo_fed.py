@@ -82,8 +82,8 @@ def fed_rules() -> list[pods.Manifest]:
         rbac.rule("", ["secrets"], rbac.READ),
         rbac.rule("multicluster.solo.io", ["kubernetesclusters"], rbac.READ),
         rbac.rule("multicluster.solo.io", ["kubernetesclusters/status"], ["patch"]),
-        rbac.rule("fed.solo.io", ["failoverschemes"], rbac.READ),
+        rbac.rule("fed.solo.io", ["failoverschemes"], [*rbac.READ, "patch"]),  # patch: for its finalizer
         rbac.rule("fed.solo.io", ["failoverschemes/status"], ["patch"]),
         rbac.rule("fed.solo.io", ["glooinstances"], [*rbac.READ, "create", "patch", "delete"]),
-        rbac.rule("fed.solo.io", ["glooinstances/status"], ["patch"]),
+        rbac.rule("", ["events"], ["create"]),
     ]

@@ -1,5 +1,5 @@
 """The open, Gloo-compatible control plane: `gloo` in each cluster, `gloo-fed` in the management cluster.
 
-`python -m controlplane` starts them. Pure translation is in `translation/`, the xDS server in `xds/`, Kubernetes in `kube/`; `gloo/` and `fed/` are the
-loops that connect these. Failover itself needs none of it at run time: Envoy does that alone.
+`python -m controlplane` starts them. Pure translation is in `translation/`, the xDS server in `xds/`, Kubernetes in `kube/`; `gloo/` and `fed/` are
+the loops that connect these. Failover itself needs none of it at run time: Envoy does that alone.
 """

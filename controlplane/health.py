@@ -45,10 +45,8 @@ class HealthServer:
                 head = await reader.readuntil(b"\r\n\r\n")
                 status, body = self._route(head.split(b"\r\n", 1)[0].decode("latin-1"))
                 payload = body.encode()
-                writer.write(
-                    f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(payload)}\r\nConnection: close\r\n\r\n".encode()
-                    + payload
-                )
+                headers = f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(payload)}\r\nConnection: close"
+                writer.write(f"HTTP/1.1 {status}\r\n{headers}\r\n\r\n".encode() + payload)
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # A prober that went away, or something that does not speak HTTP: nothing to answer.

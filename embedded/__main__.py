@@ -21,25 +21,22 @@ from embedded.layout import StateDir
 def main(arguments: list[str]) -> int:
     """Runs one command; the exit code: 0 done, 1 an error that was told, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    if options.command == "list":
-        return _list()
-    state = StateDir(Path(os.path.realpath(options.state_dir)))
+    if sys.platform != "linux":
+        print(f"Embedded clusters need Linux; this is {sys.platform}. Use the `dev` stack, which runs on Docker: pulumi up -s dev", file=sys.stderr)
+        return 1
     match options.command:
         case "supervise":
             from embedded.supervisor import supervise
 
-            return supervise(state)
+            return supervise(_state(options))
         case "watch":
             from embedded.watcher import watch
 
-            return watch(state, supervisor=options.supervisor)
-    if sys.platform != "linux":
-        print(f"Embedded clusters need Linux; this is {sys.platform}. Use the `dev` stack, which runs on Docker: pulumi up -s dev", file=sys.stderr)
-        return 1
+            return watch(_state(options), supervisor=options.supervisor)
     # A caller that ends this command must find nothing half done: SIGTERM is treated like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(options.command, state, as_json=getattr(options, "json", False))
+        return _run(options)
     except EmbeddedError as error:
         print(error, file=sys.stderr)
         return 1
@@ -48,34 +45,32 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _run(command: str, state: StateDir, *, as_json: bool) -> int:
+def _run(options: argparse.Namespace) -> int:
     from embedded import launcher
     from embedded.spec import parse_spec
-    from embedded.status import describe, status
+    from embedded.status import describe, registered, status
 
-    match command:
+    match options.command:
         case "start":
-            kubeconfig = launcher.start(state, parse_spec(sys.stdin.read()), progress=_progress)
-            sys.stdout.write(kubeconfig)
+            sys.stdout.write(launcher.start(_state(options), parse_spec(sys.stdin.read()), progress=_progress))
         case "ensure":
-            print(launcher.ensure(state, progress=_progress))
+            print(launcher.ensure(_state(options), progress=_progress))
         case "stop":
-            launcher.stop(state, progress=_progress)
+            launcher.stop(_state(options), progress=_progress)
         case "delete":
-            launcher.delete(state, progress=_progress)
+            launcher.delete(_state(options), progress=_progress)
+        case "list":
+            for state in registered():
+                print(describe(status(state)))
         case "status":
-            document = status(state)
-            print(json.dumps(document, indent=1) if as_json else describe(document))
+            document = status(_state(options))
+            print(json.dumps(document, indent=1) if options.json else describe(document))
             return 0 if document["ready"] else 1
     return 0
 
 
-def _list() -> int:
-    from embedded.status import describe, registered, status
-
-    for state in registered():
-        print(describe(status(state)))
-    return 0
+def _state(options: argparse.Namespace) -> StateDir:
+    return StateDir(Path(os.path.realpath(options.state_dir)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ STOP_SECONDS = 12.0
 """A supervisor that has not ended everything by now is killed; the graces of its parts sum to less."""
 RELEASE_SECONDS = 3.0
 """For the sockets of ended processes to be gone."""
+SHOWN = 3
 INTERVAL = 0.05
 ANY = "0.0.0.0"  # noqa: S104 -- compared with, not bound
 
@@ -26,10 +27,14 @@ def is_supervised(state: StateDir) -> bool:
     return "supervisor" in _running(state)
 
 
-def halt(state: StateDir) -> None:
-    """Ends every process of the cluster: asks the supervisor, then kills what is left. Raises EmbeddedError when a process cannot be ended."""
+def halt(state: StateDir) -> bool:
+    """Ends every process of the cluster: asks the supervisor, then kills what is left. False when nothing ran.
+
+    Raises EmbeddedError when a process cannot be ended.
+    """
     state.desired.unlink(missing_ok=True)  # from now on nobody heals
-    supervisor = _running(state).get("supervisor")
+    running = _running(state)
+    supervisor = running.get("supervisor")
     if supervisor:
         process.send(supervisor, signal.SIGTERM)
         process.wait_end(supervisor, seconds=STOP_SECONDS)
@@ -42,6 +47,7 @@ def halt(state: StateDir) -> None:
             raise EmbeddedError(f"Processes of the cluster in {state.root} cannot be ended: pid {pids}. End them, and run the command again.")
     for record in state.run.glob("*.json"):
         record.unlink()
+    return bool(running)
 
 
 def listeners_in(network: Network, *, seconds: float = 0) -> list[Listener]:
@@ -57,6 +63,12 @@ def listeners_in(network: Network, *, seconds: float = 0) -> list[Listener]:
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(INTERVAL)
+
+
+def name_some(found: list[Listener]) -> str:
+    """The first few of the sockets, to be read in an error."""
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(str(socket) for socket in found[:SHOWN]) + more
 
 
 def remove_files(state: StateDir) -> None:

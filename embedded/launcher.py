@@ -11,18 +11,19 @@ import datetime
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 
+from embedded import process
 from embedded.cluster import Cluster, load_cluster, save_cluster
 from embedded.errors import EmbeddedError
-from embedded.halt import RELEASE_SECONDS, halt, is_supervised, listeners_in, remove_files
+from embedded.halt import RELEASE_SECONDS, halt, is_supervised, listeners_in, name_some, remove_files
 from embedded.layout import StateDir, read_text, unwritable, write_private
 from embedded.lock import exclusive
 from embedded.network import Network
 from embedded.plan import CHECKOUT, find_programs, write_plan
-from embedded.readiness import is_ready, wait_ready
+from embedded.readiness import is_ready, lease_bound, wait_ready
 from embedded.registry import Registry, default_directory
 from embedded.spec import ClusterSpec
 from embedded.supervisor import child_environment
@@ -46,8 +47,7 @@ def start(state: StateDir, spec: ClusterSpec, *, progress: Progress) -> str:
     programs = find_programs()  # first: without them nothing is made
     _check_ours(state)
     try:
-        state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(state, progress):
+        with _locked(state, progress, make=True):
             known = load_cluster(state)
             if known and known.spec.name != spec.name:
                 raise EmbeddedError(
@@ -68,8 +68,8 @@ def ensure(state: StateDir, *, progress: Progress) -> Ensured:
     if not state.cluster.exists():
         return Ensured.ABSENT
     try:
-        with _locked(state, progress):
-            cluster = load_cluster(state)
+        with _locked(state, progress) as there:
+            cluster = load_cluster(state) if there else None
             if cluster is None:
                 return Ensured.ABSENT
             if is_supervised(state) and asyncio.run(is_ready(state, cluster)):
@@ -85,9 +85,9 @@ def ensure(state: StateDir, *, progress: Progress) -> Ensured:
 
 def stop(state: StateDir, *, progress: Progress) -> None:
     """Ends every process of the cluster and keeps its data. Fine when nothing runs."""
-    if state.root.is_dir():
-        _check_ours(state)
-        with _locked(state, progress):
+    _check_ours(state)
+    with _locked(state, progress) as there:
+        if there:
             halt(state)
 
 
@@ -97,27 +97,24 @@ def delete(state: StateDir, *, progress: Progress) -> None:
     Raises EmbeddedError when something stays: a process that cannot be ended, a socket on the cluster's network, a file that cannot be removed.
     """
     registries, left = {default_directory()}, []
+    _check_ours(state)
     try:
-        if state.root.is_dir():
-            _check_ours(state)
-            with _locked(state, progress):
-                halt(state)
+        with _locked(state, progress) as there:
+            if there:
+                ran = halt(state)
                 with contextlib.suppress(EmbeddedError):  # damaged: its entry in any registry is stale as soon as the files are gone
                     cluster = load_cluster(state)
                     if cluster:
                         registries.add(cluster.registry)
-                        left = [found for found in listeners_in(cluster.network, seconds=RELEASE_SECONDS) if found.address.startswith("127.")]
+                        left = listeners_in(cluster.network, seconds=RELEASE_SECONDS) if ran else []
                 remove_files(state)
-                with contextlib.suppress(FileNotFoundError):
-                    state.root.rmdir()
+                _remove_directory(state)
     except OSError as error:
         raise EmbeddedError(f"{error.filename or state.root} cannot be removed: {error.strerror}. Remove what holds it, and delete again.") from error
     for directory in registries:
         Registry(directory).release(state.root)
     if left:
-        raise EmbeddedError(
-            f"The cluster in {state.root} is removed, but {', '.join(map(str, left))} still listens on its network. End that process."
-        )
+        raise EmbeddedError(f"The cluster in {state.root} is removed, but {name_some(left)} still listens on its network. End that process.")
 
 
 def _claim(state: StateDir, spec: ClusterSpec, *, known: Cluster | None) -> Cluster:
@@ -138,19 +135,19 @@ def _claim(state: StateDir, spec: ClusterSpec, *, known: Cluster | None) -> Clus
 
 def _bring_up(state: StateDir, cluster: Cluster, *, changed: bool, progress: Progress) -> None:
     """Has the supervisor run by what is written, started anew if that `changed`, and waits until the cluster is ready."""
-    since = datetime.datetime.now(datetime.UTC)
     if is_supervised(state) and not changed:
         if not asyncio.run(is_ready(state, cluster)):
-            asyncio.run(wait_ready(state, cluster, since=since, progress=progress))
+            asyncio.run(wait_ready(state, cluster, since=lease_bound(), progress=progress))
         return
     halt(state)
     in_the_way = listeners_in(cluster.network, seconds=RELEASE_SECONDS)
     if in_the_way:
         raise EmbeddedError(
-            f"The cluster {cluster.spec.name!r} cannot start: {', '.join(map(str, in_the_way))} already listens where it would. "
+            f"The cluster {cluster.spec.name!r} cannot start: {name_some(in_the_way)} already listens where it would. "
             f"End that process, and start again."
         )
     try:
+        since = datetime.datetime.now(datetime.UTC)
         _launch_supervisor(state)
         asyncio.run(wait_ready(state, cluster, since=since, progress=progress))
     except BaseException:
@@ -164,7 +161,7 @@ def _launch_supervisor(state: StateDir) -> None:
     write_private(state.desired, "running\n")
     log = os.open(state.log("supervisor"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        subprocess.Popen(
+        supervisor = subprocess.Popen(
             [sys.executable, "-m", "embedded", "supervise", "--state-dir", str(state.root)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -173,12 +170,36 @@ def _launch_supervisor(state: StateDir) -> None:
             env=child_environment(dict(os.environ)) | {"PYTHONPATH": str(CHECKOUT)},
             start_new_session=True,
         )
+        process.write_record(state.record("supervisor"), supervisor.pid)  # it does so itself, later; until then nobody could end it
     finally:
         os.close(log)
 
 
-def _locked(state: StateDir, progress: Progress) -> AbstractContextManager[None]:
-    return exclusive(state.lock, waiting=lambda pid: progress(f"Waiting for another command on {state.root} (pid {pid})"))
+@contextmanager
+def _locked(state: StateDir, progress: Progress, *, make: bool = False) -> Iterator[bool]:
+    """Holds the state directory's lock. False, and no lock, when there is no such directory, unless it is to be made."""
+    with ExitStack() as stack:
+        while True:
+            if make:
+                state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                stack.enter_context(exclusive(state.lock, waiting=lambda pid: progress(f"Waiting for another command on {state.root} (pid {pid})")))
+            except (FileNotFoundError, NotADirectoryError):
+                if make:
+                    continue  # another command removed it in between
+                yield False
+                return
+            yield True
+            return
+
+
+def _remove_directory(state: StateDir) -> None:
+    """Removes the emptied state directory, unless a command that waited for this one has begun to fill it."""
+    try:
+        state.root.rmdir()
+    except OSError:
+        if not state.lock.exists():
+            raise
 
 
 def _check_ours(state: StateDir) -> None:

@@ -11,10 +11,10 @@ import select
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from embedded.layout import read_json
+from embedded.layout import read_json, write_json
 
 PROC = Path("/proc")
 KILL_SECONDS = 2.0
@@ -85,6 +85,13 @@ def end(processes: Iterable[ProcessId], *, grace: float) -> list[ProcessId]:
     for process in alive:
         send(process, signal.SIGKILL)
     return [process for process in alive if not wait_end(process, seconds=KILL_SECONDS)]
+
+
+def write_record(path: Path, pid: int, *, restarts: int = 0) -> None:
+    """Records the process that has `pid` now, a child of ours; nothing when it has ended already."""
+    found = identify(pid)
+    if found:
+        write_json(path, asdict(found) | {"restarts": restarts})
 
 
 def read_record(path: Path) -> ProcessId | None:

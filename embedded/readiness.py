@@ -28,9 +28,7 @@ INTERVAL = 0.1
 
 async def is_ready(state: StateDir, cluster: Cluster) -> bool:
     """Whether every part runs, and the API says that the cluster is ready."""
-    if not all(_runs(state, name) for name in PART_NAMES):
-        return False
-    return await what_is_missing(state, cluster, since=_now() - datetime.timedelta(seconds=LEASE_SECONDS)) is None
+    return await what_is_missing(state, cluster, since=lease_bound()) is None
 
 
 async def wait_ready(state: StateDir, cluster: Cluster, *, since: datetime.datetime, progress: Callable[[str], None]) -> None:
@@ -64,6 +62,9 @@ async def what_is_missing(state: StateDir, cluster: Cluster, *, since: datetime.
     try:
         if not (await request(api, "/readyz")).ok:
             return "the API server"
+        stopped = next((name for name in PART_NAMES if not _runs(state, name)), None)
+        if stopped:
+            return stopped
         lease = await request(api, f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}")
         if not lease.ok or datetime.datetime.fromisoformat(lease.json()["spec"]["renewTime"]) < since:
             return f"the node agent of {node}"
@@ -89,5 +90,6 @@ def _last_words(state: StateDir, name: str) -> str:
     return f"Its log {log} ends: {lines[-1]}" if lines else f"Its log {log} is empty."
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def lease_bound() -> datetime.datetime:
+    """The lease of a node that is there is newer than this moment."""
+    return datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=LEASE_SECONDS)

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from embedded import process
 from embedded.https import UNREACHABLE, request
-from embedded.layout import StateDir, read_json, write_json
+from embedded.layout import StateDir, read_json
 from embedded.parts import API_SERVER, NODE_AGENT, STOP_ORDER, Part, part_from
 from embedded.rbac import NAME, node_agent_rbac
 from embedded.spec import spec_from
@@ -38,7 +38,7 @@ START_INTERVAL, START_SECONDS = 0.1, 60.0
 RIGHTS_KNOWN = ("/readyz/poststarthook/rbac/bootstrap-roles", "/readyz/informer-sync")
 """Answered with 200 when the API server knows what its clients may do, about a second before it calls itself ready."""
 LOG_BYTES = 8 * 1024 * 1024
-"""A log that grows over this is copied to `<name>.log.1` and emptied."""
+"""A log is bounded to this, and the one before it as well."""
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -56,7 +56,7 @@ def supervise(state: StateDir) -> int:
         return 0
     if not _lock_within(lock, seconds=process.KILL_SECONDS) or not state.desired.exists():
         return 0
-    _record(state, "supervisor", os.getpid())
+    process.write_record(state.record("supervisor"), os.getpid())
     asyncio.run(Supervisor(state).run())
     return 0
 
@@ -163,9 +163,7 @@ class Supervisor:
         while self._state.desired.exists():
             with contextlib.suppress(OSError):
                 for path in self._state.logs.glob("*.log"):
-                    if path.stat().st_size > LOG_BYTES:
-                        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-                        os.truncate(path, 0)  # writers append, so they go on at the new end
+                    bound_log(path, limit=LOG_BYTES)
             await asyncio.sleep(PROBE_INTERVAL)
 
     def _spawn(self, name: str, argv: tuple[str, ...], *, restarts: int, with_parent: bool, log_name: str | None = None) -> subprocess.Popen[bytes]:
@@ -184,7 +182,7 @@ class Supervisor:
         finally:
             os.close(output)
         try:
-            _record(self._state, name, child.pid, restarts=restarts)
+            process.write_record(self._state.record(name), child.pid, restarts=restarts)
         except OSError:  # what is not recorded could not be stopped by anybody else
             child.kill()
             child.wait()
@@ -201,6 +199,13 @@ class Supervisor:
             process.end([found for child in children if (found := process.identify(child.pid))], grace=max(graces.get(name, 0) for name in names))
             log.info("%s ended within %.2f s", ", ".join(names), time.monotonic() - started)
         process.end(process.below(self._state.node), grace=0)
+
+
+def bound_log(path: Path, *, limit: int) -> None:
+    """Copies a log of more than `limit` bytes to `<name>.log.1` and empties it. Its writer appends, so it goes on at the new end."""
+    if path.stat().st_size > limit:
+        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        os.truncate(path, 0)
 
 
 def child_environment(own: dict[str, str]) -> dict[str, str]:
@@ -241,12 +246,6 @@ def _die_with(parent: int) -> Callable[[], Any]:
             os._exit(127)
 
     return ask
-
-
-def _record(state: StateDir, name: str, pid: int, *, restarts: int = 0) -> None:
-    found = process.identify(pid)
-    if found:
-        write_json(state.record(name), asdict(found) | {"restarts": restarts})
 
 
 def _lock_within(descriptor: int, *, seconds: float) -> bool:

@@ -41,7 +41,7 @@ class TcpDestination(StrictModel):
     single: Single | None = Field(None, description="Everything goes to this Upstream.")
     forward_sni_cluster_name: Model | None = Field(
         None,
-        description="When present, even empty, the server name of the handshake is the Envoy cluster, <upstream>_<namespace>, that the connection goes to.",
+        description="When present, even empty: connections go to the Envoy cluster that their server name says, <upstream>_<namespace>.",
     )
 
 

@@ -52,7 +52,7 @@ class HealthCheck(Model):
     healthy_threshold: PositiveUInt32 = Field(description="Good answers in a row that make an endpoint healthy again.")
     no_traffic_interval: PositiveDuration | None = Field(
         None,
-        description="Interval while the Upstream has had no traffic yet. Default: interval, so that a failure before the first request is seen as soon.",
+        description="Interval while there was no traffic yet. Default: interval, so that a failure before the first request is seen as soon.",
     )
     unhealthy_interval: PositiveDuration | None = Field(None, description="Interval for an unhealthy endpoint. Default: interval.")
     unhealthy_edge_interval: PositiveDuration | None = Field(

@@ -70,7 +70,7 @@ class Model(BaseModel):
 
     def to_object(self) -> dict[str, Any]:
         """The JSON object as Kubernetes stores it: camelCase, durations as text, what was never set left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 class StrictModel(Model):
@@ -137,7 +137,7 @@ class ClusterObjectRef(Model):
     namespace: str = Field(min_length=1, description="Namespace of the object.")
 
 
-def parse_duration(value: object) -> timedelta:
+def parse_duration(value: object, *, allowed: str = "zero or more") -> timedelta:
     """Protobuf's JSON form: seconds with up to nine decimals and an `s`. Raises ValueError, with the right spelling where it can be guessed."""
     if isinstance(value, timedelta):
         return value
@@ -147,7 +147,7 @@ def parse_duration(value: object) -> timedelta:
         other = re.match(r"^([0-9]+(?:\.[0-9]+)?)(ms|m|h)$", value)
         if other:
             raise ValueError(f'a duration in seconds, here "{format_duration(timedelta(seconds=float(other[1]) * _OTHER_UNITS[other[2]]))}"')
-    raise ValueError('a duration of zero or more in seconds, such as "1s" or "0.5s"')
+    raise ValueError(f'a duration of {allowed} in seconds, such as "1s" or "0.5s"')
 
 
 def format_duration(value: timedelta) -> str:
@@ -155,17 +155,21 @@ def format_duration(value: timedelta) -> str:
     return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
 
 
-def _positive(value: object) -> timedelta:
-    duration = parse_duration(value)
+def _duration(value: object) -> timedelta:
+    return parse_duration(value)
+
+
+def _positive_duration(value: object) -> timedelta:
+    duration = parse_duration(value, allowed="more than zero")
     if duration <= timedelta(0):
-        raise ValueError('a duration above zero, such as "1s" or "0.5s"')
+        raise ValueError('a duration of more than zero in seconds, such as "1s" or "0.5s"')
     return duration
 
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
 _AS_TEXT = PlainSerializer(format_duration, return_type=str)
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), _AS_TEXT, _DURATION_SCHEMA]
-PositiveDuration = Annotated[timedelta, BeforeValidator(_positive), _AS_TEXT, _DURATION_SCHEMA]
+Duration = Annotated[timedelta, BeforeValidator(_duration), _AS_TEXT, _DURATION_SCHEMA]
+PositiveDuration = Annotated[timedelta, BeforeValidator(_positive_duration), _AS_TEXT, _DURATION_SCHEMA]
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -186,7 +190,7 @@ def _message(kind: str, message: str, value: object) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return "is not supported here, and ignoring it would serve more or check less than was asked for; remove it"
-    allowed = message.removeprefix("Value error, ")
+    allowed = message.removeprefix("Value error, ").replace("Input should be ", "").replace("greater than or equal to", "at least")
     allowed = allowed[0].lower() + allowed[1:]
     shown = (
         f'"{value}"'

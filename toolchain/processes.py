@@ -17,7 +17,7 @@ from pathlib import Path
 from toolchain.errors import InstallFailed, Stopped
 
 _KEPT_LINES = 25
-_GRACE = 3.0
+_GRACE = 1.0
 
 
 class Children:

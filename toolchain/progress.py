@@ -34,8 +34,7 @@ class Progress:
         finally:
             self._ended.set()
             ticker.join()
-            with self._lock:
-                self._erase()
+            self._erase()
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -65,18 +64,25 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
+    def refresh(self) -> None:
+        """Draw the live line of a terminal anew."""
+        with self._lock:
+            if self._live:
+                width = shutil.get_terminal_size().columns - 1
+                self._stream.write(f"\r\x1b[K{self._line()[:width]}")
+                self._stream.flush()
+
+    def _line(self) -> str:
+        return " · ".join(f"{name}: {step}" for name, step in self._steps.items())
+
     def _tick(self) -> None:
         said = time.monotonic()
         while not self._ended.wait(_LIVE_SECONDS):
-            with self._lock:
-                line = " · ".join(f"{name}: {step}" for name, step in self._steps.items())
-                if self._live:
-                    width = shutil.get_terminal_size().columns - 1
-                    self._stream.write(f"\r\x1b[K{line[:width]}")
-                    self._stream.flush()
-                elif line and time.monotonic() - said > _PATIENCE_SECONDS:
-                    said = time.monotonic()
-                    print(f"  ... {line}", file=self._stream, flush=True)
+            self.refresh()
+            if not self._live and self._steps and time.monotonic() - said > _PATIENCE_SECONDS:
+                said = time.monotonic()
+                with self._lock:
+                    print(f"  ... {self._line()}", file=self._stream, flush=True)
 
 
 class Step:

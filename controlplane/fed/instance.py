@@ -61,7 +61,9 @@ def _proxy(deployment: Object, *, found: Found, nodes: list[Object]) -> dict[str
     status = deployment.get("status") or {}
     labels = _pod_labels(deployment)
     namespace, name = key_of(deployment)
-    pods = [pod for pod in found.pods if _selects(deployment["spec"].get("selector", {}).get("matchLabels") or {}, pod["metadata"].get("labels") or {})]
+    pods = [
+        pod for pod in found.pods if _selects(deployment["spec"].get("selector", {}).get("matchLabels") or {}, pod["metadata"].get("labels") or {})
+    ]
     on = {pod.get("spec", {}).get("nodeName") for pod in pods}
     zones = {_label(node, ZONE) for node in nodes if node["metadata"]["name"] in on} - {""}
     return {

@@ -48,7 +48,7 @@ async def main(options: Options) -> None:
         gloo_namespace=options.gloo_namespace,
         on_member=lambda cluster, kind: schemes.member_changed(cluster, kind),
     )
-    schemes = Schemes(view=view, writer=client, namespace=options.namespace, members=lambda: registry.members)
+    schemes = Schemes(view=view, writer=client, namespace=options.namespace, registry=registry)
     health = HealthServer(address=options.health_address, waiting_for=lambda: waiting_for(view)) if options.health_address else None
     try:
         if health is not None:

@@ -10,6 +10,7 @@ import binascii
 import datetime
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from controlplane.fed import status
@@ -24,6 +25,7 @@ from controlplane.kube.objects import SECRET, Key, Kind, Object, covers, deletin
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
 from gloo_api import names
+from gloo_api.gloo_instance import GlooInstance
 from gloo_api.kubernetes_cluster import KUBECONFIG_KEY, KUBECONFIG_SECRET_TYPE, KubernetesCluster
 from gloo_api.meta import InvalidResource
 from gloo_api.status import FedState
@@ -62,6 +64,28 @@ class Registry:
                     self._queue.add(cluster["metadata"]["name"])
         elif kind == GLOO_INSTANCE and (instance := self._view.get(GLOO_INSTANCE, key)) is not None:
             self._queue.add(str((instance.get("spec") or {}).get("cluster", "")))
+
+    def registrations(self) -> dict[str, KubernetesCluster]:
+        """The valid KubernetesClusters by name."""
+        found: dict[str, KubernetesCluster] = {}
+        for (_, name), obj in self._view.objects(KUBERNETES_CLUSTER).items():
+            with suppress(InvalidResource):
+                found[name] = KubernetesCluster.parse(dict(obj))
+        return found
+
+    def instances(self) -> list[GlooInstance]:
+        """A description of each registered cluster: from what was read in it, or before that as it was written last."""
+        found = []
+        for name in self.registrations():
+            member = self.members.get(name)
+            if member is not None and member.synced:
+                spec = instance_spec(member.found(), cluster=name, namespace=self._gloo_namespace)
+            else:
+                spec = next((each.get("spec") for each in self._instances_of(name)), None)
+            if spec is not None:
+                with suppress(InvalidResource):
+                    found.append(GlooInstance.parse({"metadata": {"name": name}, "spec": spec}))
+        return found
 
     async def run(self) -> None:
         """To be started when the view is synced. Ends all members when it is cancelled."""

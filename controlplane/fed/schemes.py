@@ -10,20 +10,20 @@ A finalizer holds a deleted scheme until its primary is clean, and never longer 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from controlplane.fed import status
 from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, MANAGER, UPSTREAM
 from controlplane.fed.member import Member
-from controlplane.fed.planning import Plan, plan
-from controlplane.fed.registry import lost_text
+from controlplane.fed.registry import Registry, lost_text
 from controlplane.fed.status import Outcome
 from controlplane.kube.client import Writer
 from controlplane.kube.errors import Conflict, Forbidden, NotFound, Unreachable
 from controlplane.kube.objects import EVENT, Key, Kind, Object, covers, deleting, generation, key_of, owns, resource_version, uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
+from controlplane.translation.fed import failover_spec
+from controlplane.translation.types import Key as UpstreamKey
 from gloo_api.failover_scheme import FailoverScheme
 from gloo_api.meta import InvalidResource
 from gloo_api.status import FedState
@@ -49,13 +49,13 @@ class Job(NamedTuple):
 
 
 class Schemes:
-    """`view` and `writer` are those of the management cluster, `members` the registered clusters as they are now."""
+    """`view` and `writer` are those of the management cluster, `registry` knows the registered clusters as they are now."""
 
-    def __init__(self, *, view: ClusterView, writer: Writer, namespace: str, members: Callable[[], Mapping[str, Member]]) -> None:
+    def __init__(self, *, view: ClusterView, writer: Writer, namespace: str, registry: Registry) -> None:
         self._view = view
         self._writer = writer
         self._namespace = namespace
-        self._members = members
+        self._registry = registry
         self._statuses = status.StatusWriter(writer)
         self._queue: WorkQueue[Job] = WorkQueue(self._handle)
         self._applied: dict[Primary, tuple[str, dict[str, Any]]] = {}
@@ -68,12 +68,11 @@ class Schemes:
     def changed(self, kind: Kind, key: Key) -> None:
         """An object of the management cluster has changed."""
         if kind in (FAILOVER_SCHEME, GLOO_INSTANCE, KUBERNETES_CLUSTER):
-            self._all(sweep=tuple(self._members()) if kind == FAILOVER_SCHEME else ())
+            self._all(sweep=tuple(self._registry.members) if kind == FAILOVER_SCHEME else ())
 
     def member_changed(self, cluster: str, kind: Kind | None) -> None:
         """Something in a registered cluster has changed; with None, the cluster itself."""
-        if kind in (None, UPSTREAM):
-            self._all(sweep=(cluster,))
+        self._all(sweep=(cluster,) if kind in (None, UPSTREAM) else ())
 
     def _all(self, *, sweep: tuple[str, ...]) -> None:
         for key in self._view.objects(FAILOVER_SCHEME):
@@ -115,30 +114,45 @@ class Schemes:
         primary = Primary(scheme.spec.primary.cluster_name, (scheme.spec.primary.namespace, scheme.spec.primary.name))
         if (rival := self._rival(obj, primary)) is not None:
             return Outcome(FedState.INVALID, f"spec.primary: {primary} is already the primary of FailoverScheme {rival[0]}/{rival[1]}")
-        member = self._members().get(primary.cluster)
-        if member is None:
-            return Outcome(FedState.PENDING, f"spec.primary.clusterName: no cluster {primary.cluster!r} is connected; see its KubernetesCluster")
+        result = failover_spec(scheme, clusters=self._registry.registrations(), instances=self._registry.instances(), upstreams=self._upstreams())
+        member = self._registry.members.get(primary.cluster)
+        if result.state is FedState.INVALID:
+            return Outcome(result.state, result.message)
+        if member is None or (reading := self._being_read(scheme)):
+            waiting = f"cluster {primary.cluster} is not connected; see its KubernetesCluster" if member is None else f"reading {', '.join(reading)}"
+            if member is None or result.state is not FedState.ACCEPTED:
+                return Outcome(FedState.PENDING, waiting)
         upstream = member.upstream(primary.key)
         if upstream is None:
-            if not member.synced:
-                return Outcome(FedState.PENDING, f"cluster {primary.cluster} is being read" if member.lost is None else lost_text(member.lost))
-            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
-        found: Plan = plan(scheme, clusters=self._view.objects(KUBERNETES_CLUSTER), instances=self._view.objects(GLOO_INSTANCE))
-        if found.failover is None:
-            return found.outcome
+            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}" if member.lost is None else lost_text(member.lost))
         await self._hold(obj)
-        try:
-            await self._apply(member, primary, upstream, found.failover)
-        except NotFound:
-            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
-        except Conflict as error:
-            return Outcome(FedState.FAILED, f"{primary}: {error.message}")
-        return Outcome(FedState.ACCEPTED, "; ".join([*found.notes, *self._lost(scheme)]))
+        if result.failover is not None and (result.state is FedState.ACCEPTED or "failover" not in upstream["spec"]):
+            try:
+                await self._apply(member, primary, upstream, result.failover.to_object())
+            except NotFound:
+                return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
+            except Conflict as error:
+                return Outcome(FedState.FAILED, f"{primary}: {error.message}")
+        return Outcome(result.state, "; ".join(filter(None, [result.message, *self._lost(scheme)])))
+
+    def _upstreams(self) -> dict[str, set[UpstreamKey]]:
+        """The Upstreams of each cluster that is known now."""
+        known = {name: member for name, member in self._registry.members.items() if member.synced and member.lost is None}
+        return {name: {UpstreamKey(*key) for key in member.upstreams()} for name, member in known.items()}
+
+    def _being_read(self, scheme: FailoverScheme) -> list[str]:
+        """Clusters of the scheme that have not been read yet, so that nothing can be said about what they lack."""
+        members = self._registry.members
+        return [name for name in _clusters(scheme) if (member := members.get(name)) and not member.synced and member.lost is None]
 
     async def _apply(self, member: Member, primary: Primary, upstream: Object, failover: dict[str, Any]) -> None:
         uid = uid_of(upstream)
         observed = (upstream.get("spec") or {}).get("failover")
-        if covers(observed, failover) and owns(upstream, MANAGER, "spec", "failover") and self._applied.get(primary, (uid, failover)) == (uid, failover):
+        if (
+            covers(observed, failover)
+            and owns(upstream, MANAGER, "spec", "failover")
+            and self._applied.get(primary, (uid, failover)) == (uid, failover)
+        ):
             return
         # With its uid: an Upstream that has just been deleted must not come back as nothing but a failover.
         body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid}, "spec": {"failover": failover}}
@@ -148,9 +162,8 @@ class Schemes:
 
     def _lost(self, scheme: FailoverScheme) -> list[str]:
         """What is to be said of clusters that serve as last known."""
-        named = {scheme.spec.primary.cluster_name} | {entry.cluster for group in scheme.spec.failover_groups for entry in group.priority_group}
-        members = self._members()
-        return [f"cluster {name}: {lost_text(lost)}" for name in sorted(named) if (member := members.get(name)) and (lost := member.lost)]
+        members = self._registry.members
+        return [f"cluster {name}: {lost_text(lost)}" for name in _clusters(scheme) if (member := members.get(name)) and (lost := member.lost)]
 
     def _rival(self, obj: Object, primary: Primary) -> Key | None:
         """An older scheme with the same primary."""
@@ -176,7 +189,7 @@ class Schemes:
 
     async def _clean(self, primary: Primary) -> str | None:
         """Remove spec.failover of a primary that no other scheme has. Returns why that was impossible, or None."""
-        member = self._members().get(primary.cluster)
+        member = self._registry.members.get(primary.cluster)
         if member is None:
             return f"cluster {primary.cluster} is not registered"
         if member.lost is not None:
@@ -191,7 +204,7 @@ class Schemes:
 
     async def _sweep(self, cluster: str) -> None:
         """Remove every spec.failover of ours that no scheme asks for."""
-        member = self._members().get(cluster)
+        member = self._registry.members.get(cluster)
         if member is None or not member.synced or member.lost is not None:
             return
         for key in member.upstreams():
@@ -238,6 +251,12 @@ class Schemes:
             await self._writer.create(EVENT, event)
         except Forbidden as error:
             log.warning("event not written", extra={"error": str(error)})
+
+
+def _clusters(scheme: FailoverScheme) -> list[str]:
+    """The clusters that a scheme names."""
+    targets = {entry.cluster for group in scheme.spec.failover_groups for entry in group.priority_group}
+    return sorted(targets | {scheme.spec.primary.cluster_name})
 
 
 def _primary(scheme: Object) -> Primary | None:

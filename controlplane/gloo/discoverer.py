@@ -37,10 +37,10 @@ class Discoverer:
         if kind == SERVICE:
             self._retarget()
         elif kind == UPSTREAM and key[0] == self._namespace:
-            if self._view.get(UPSTREAM, key) is None:
-                self._queue.add_later(key, seconds=RETURN_SECONDS)
-            else:
+            if self._view.get(UPSTREAM, key) is not None:
                 self._queue.add(key)
+            elif key in self._targets:
+                self._queue.add_later(key, seconds=RETURN_SECONDS)
 
     async def run(self) -> None:
         self._retarget()

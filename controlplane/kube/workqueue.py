@@ -20,7 +20,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """Calls `handle(key)` for each added key, up to `workers` keys at a time. Errors of Kubernetes are retried; any other is a defect, logged, and retried."""
+    """Calls `handle(key)` for each added key, up to `workers` keys at a time. Errors are retried; those that are not Kubernetes' are defects."""
 
     def __init__(self, handle: Callable[[K], Awaitable[None]], *, workers: int = 8, cap: float = 5.0) -> None:
         self._handle = handle

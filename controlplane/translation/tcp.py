@@ -20,6 +20,7 @@ from controlplane.translation.types import Key
 from gloo_api.gateway import Gateway, TcpHost
 
 _HANDSHAKE_TIMEOUT = timedelta(seconds=15)
+_EARLY_DATA_BYTES = 64 * 1024
 
 
 def add_filter_chains(
@@ -107,6 +108,8 @@ def _filters(
     if host.ssl_config is not None:
         # By default the upstream is dialled before the client has shown its certificate: strangers could make connections to it.
         proxy.upstream_connect_mode = tcp_proxy_pb2.ON_DOWNSTREAM_TLS_HANDSHAKE
+        # Envoy refuses that mode without a bound on what a client may send before the upstream is connected.
+        proxy.max_early_data_bytes.value = _EARLY_DATA_BYTES
     if single is not None:
         target = Key(single.upstream.namespace or gateway.metadata.namespace, single.upstream.name) if single.upstream else None
         if target is None or target not in destinations:

@@ -34,7 +34,7 @@ def upstream_tls(
     config: UpstreamSslConfig, *, secrets: SecretBook, namespace: str, alpn: str, path: str, report: Reporter
 ) -> tls_pb2.UpstreamTlsContext:
     """TLS towards an endpoint. `alpn` is what the Upstream speaks. Raises UnusableTls."""
-    common = common_pb2.CommonTlsContext(tls_params=_params(), alpn_protocols=config.alpn_protocols or (alpn,))
+    common = tls_pb2.CommonTlsContext(tls_params=_params(), alpn_protocols=config.alpn_protocols or (alpn,))
     verified = False
     if config.secret_ref is not None:
         verified = _certificates(common, config.secret_ref, config.verify_subject_alt_name, secrets=secrets, namespace=namespace)
@@ -51,7 +51,7 @@ def downstream_tls(config: SslConfig, *, secrets: SecretBook, namespace: str, pa
     """TLS that a listener terminates; clients must show a certificate exactly when there is a CA to verify it. Raises UnusableTls."""
     if config.secret_ref is None:
         raise UnusableTls("secretRef", "is required: only a Secret can hold the certificate")
-    common = common_pb2.CommonTlsContext(tls_params=_params(), alpn_protocols=config.alpn_protocols or ("http/1.1",))
+    common = tls_pb2.CommonTlsContext(tls_params=_params(), alpn_protocols=config.alpn_protocols or ("http/1.1",))
     names = () if config.one_way_tls else config.verify_subject_alt_name
     verified = _certificates(common, config.secret_ref, names, secrets=secrets, namespace=namespace, verify=not config.one_way_tls)
     if config.verify_subject_alt_name and not verified:
@@ -73,7 +73,7 @@ def _params() -> common_pb2.TlsParameters:
 
 
 def _certificates(
-    common: common_pb2.CommonTlsContext, ref: ResourceRef, names: tuple[str, ...], *, secrets: SecretBook, namespace: str, verify: bool = True
+    common: tls_pb2.CommonTlsContext, ref: ResourceRef, names: tuple[str, ...], *, secrets: SecretBook, namespace: str, verify: bool = True
 ) -> bool:
     """Put our certificate, and how to verify the peer, into `common`. True when the peer is verified."""
     try:
@@ -87,12 +87,12 @@ def _certificates(
     return True
 
 
-def _validation(common: common_pb2.CommonTlsContext, key: Key, names: tuple[str, ...]) -> None:
+def _validation(common: tls_pb2.CommonTlsContext, key: Key, names: tuple[str, ...]) -> None:
     if not names:
         common.validation_context_sds_secret_config.CopyFrom(sds(authority_name(key)))
         return
     common.combined_validation_context.CopyFrom(
-        common_pb2.CommonTlsContext.CombinedCertificateValidationContext(
+        tls_pb2.CommonTlsContext.CombinedCertificateValidationContext(
             default_validation_context=common_pb2.CertificateValidationContext(match_typed_subject_alt_names=[_san(name) for name in names]),
             validation_context_sds_secret_config=sds(authority_name(key)),
         )

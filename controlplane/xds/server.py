@@ -52,8 +52,8 @@ class ServerTls:
         missing = [name for name in ("XDS_TLS_CRT", "XDS_TLS_KEY", "XDS_TLS_CA") if not env.get(name)]
         if missing:
             raise ValueError(
-                f"xDS needs mutual TLS, but {', '.join(missing)} is not set: pass the Secret gloo-xds-server (tls.crt, tls.key, ca.crt) as environment, "
-                "or start with --xds-insecure where nobody else can reach the address"
+                f"xDS needs mutual TLS, but {', '.join(missing)} is not set: pass the Secret gloo-xds-server "
+                "(tls.crt, tls.key, ca.crt) as environment, or start with --xds-insecure where nobody else can reach the address"
             )
         return cls(certificate=env["XDS_TLS_CRT"], key=env["XDS_TLS_KEY"], client_ca=env["XDS_TLS_CA"], client_names=client_names)
 

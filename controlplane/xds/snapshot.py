@@ -37,12 +37,13 @@ class Snapshot:
         previous: Snapshot | None = None,
     ) -> Snapshot:
         """Serialise the messages of one translation; bytes that did not change are shared with `previous`."""
+        before = previous or cls()
         return cls(
-            clusters=ResourceSet.pack(clusters, previous=previous and previous.clusters),
-            endpoints=ResourceSet.pack(endpoints, previous=previous and previous.endpoints),
-            secrets=ResourceSet.pack(secrets, previous=previous and previous.secrets),
-            listeners=ResourceSet.pack(listeners, previous=previous and previous.listeners),
-            routes=ResourceSet.pack(routes, previous=previous and previous.routes),
+            clusters=ResourceSet.pack(clusters, previous=before.clusters),
+            endpoints=ResourceSet.pack(endpoints, previous=before.endpoints),
+            secrets=ResourceSet.pack(secrets, previous=before.secrets),
+            listeners=ResourceSet.pack(listeners, previous=before.listeners),
+            routes=ResourceSet.pack(routes, previous=before.routes),
         )
 
     def of(self, type_: ResourceType) -> ResourceSet:

@@ -2,10 +2,11 @@
 
 State of the world, ordered, make before break:
 
-* one response per type is outstanding; a later type is not pushed before the earlier ones were accepted (cluster, endpoint, secret, listener,
-  route); names that a client newly asks for are answered at once, whatever else is under way;
-* listeners and routes also wait until the endpoints of all new clusters have been accepted, and a cluster that is gone from the snapshot stays at
-  the client until listeners and routes no longer need it;
+* one response per type is outstanding. Clusters, endpoints and secrets go out together, in this order: Envoy acknowledges clusters only when they are
+  warm, and for that it needs the other two (it pauses CDS while clusters warm). So that acknowledgement is also the signal that routes may use them:
+  listeners wait for it, routes wait for the listeners;
+* names that a client newly asks for are answered at once, whatever else is under way;
+* a cluster that is gone from the snapshot stays at the client until listeners and routes no longer need it;
 * a cluster that changed gets its endpoints again, even when these did not change: Envoy warms a changed cluster only after an answer
   (xds_protocol, "resource warming"; without it a change takes effect after 15 s). So the key of an endpoint entry holds the version of the
   cluster that this client was sent;
@@ -26,6 +27,7 @@ from controlplane.xds.subscription import Entries, Entry, Subscription
 LastGood = Mapping[tuple[ResourceType, str], Resource]
 
 _RE_REQUESTED = (ResourceType.SECRET, ResourceType.ROUTE)
+_WAIT_FOR_EARLIER = (ResourceType.LISTENER, ResourceType.ROUTE)
 
 
 @dataclass(frozen=True)
@@ -99,19 +101,19 @@ class Stream:
 
     def next_response(self, snapshot: Snapshot) -> Response | None:
         """The next response to write, or None when there is nothing (more) to send. To be called until it returns None."""
-        blocked = False
+        unsettled = False
         for type_ in ResourceType:
             subscription = self._subscriptions.get(type_)
             if type_ is ResourceType.LISTENER:
-                blocked = blocked or not self._clusters_ready(snapshot)
+                unsettled = unsettled or not self._clusters_ready(snapshot)
             if subscription is None:
                 continue
             subscription.prune(snapshot.of(type_).items)
             wanted = self._wanted(subscription, snapshot)
-            entries = subscription.due(wanted, blocked=blocked)
+            entries = subscription.due(wanted, blocked=unsettled and type_ in _WAIT_FOR_EARLIER)
             if entries is not None:
                 return self._respond(subscription, wanted, entries)
-            blocked = blocked or subscription.awaiting is not None
+            unsettled = unsettled or subscription.awaiting is not None
         return None
 
     def rejections(self) -> list[Rejection]:

@@ -35,7 +35,7 @@ class ApiDouble:
         self._forgotten = 0
         self._news = asyncio.Condition()
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -44,11 +44,15 @@ class ApiDouble:
     async def stop(self) -> None:
         if self._server:
             self._server.close()
-        self.drop_connections()
         self._server = None
+        tasks = list(self._connections.values())
+        self.drop_connections()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def drop_connections(self) -> None:
-        for writer in self._connections:
+        for writer in list(self._connections):
             writer.transport.abort()
 
     def kubeconfig(self) -> str:
@@ -107,7 +111,9 @@ class ApiDouble:
             self._news.notify_all()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        self._connections[writer] = asyncio.ensure_future(self._talk(reader, writer))
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -118,7 +124,7 @@ class ApiDouble:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._connections.discard(writer)
+            self._connections.pop(writer, None)
             writer.close()
 
     async def _route(self, method: str, target: str, body: dict[str, Any], content_type: str, writer: asyncio.StreamWriter) -> None:
@@ -135,7 +141,9 @@ class ApiDouble:
         if method == "GET" and query.get("watch"):
             return await self._watch(plural, namespace, query, writer)
         if method == "GET":
-            items = [obj for (kind, where, _), obj in sorted(self.objects.items()) if kind == plural and namespace in ("", where) and _selected(obj, query)]
+            items = [
+                obj for (kind, where, _), obj in sorted(self.objects.items()) if kind == plural and namespace in ("", where) and _selected(obj, query)
+            ]
             return _send(writer, 200, {"metadata": {"resourceVersion": str(self._version)}, "items": items})
         if method == "POST":
             name = body["metadata"].get("name") or body["metadata"].get("generateName", "") + str(self._version)

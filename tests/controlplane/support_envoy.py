@@ -100,7 +100,9 @@ def bootstrap(*, xds_port: int, admin: int, node: str, ca: str, pair: Pair, bind
                             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                             "sni": SERVER_NAME,
                             "common_tls_context": {
-                                "tls_certificates": [{"certificate_chain": {"inline_string": pair.certificate}, "private_key": {"inline_string": pair.key}}],
+                                "tls_certificates": [
+                                    {"certificate_chain": {"inline_string": pair.certificate}, "private_key": {"inline_string": pair.key}}
+                                ],
                                 "validation_context": {
                                     "trusted_ca": {"inline_string": ca},
                                     "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": SERVER_NAME}}],

@@ -16,7 +16,11 @@ LABELS = {"gateway-proxy": "live", "gateway-proxy-id": "gateway-proxy", "gloo": 
 def deployment(name: str, *, labels: dict[str, str], image: str = "envoyproxy/envoy:v1.40.0") -> dict[str, Any]:
     return {
         "metadata": {"namespace": "gloo-system", "name": name},
-        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"image": image}]}}},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"image": image}]}},
+        },
         "status": {"availableReplicas": 1, "readyReplicas": 1},
     }
 
@@ -66,7 +70,11 @@ def test_a_load_balancer_without_an_address_is_not_reached_yet():
 def test_a_node_port_is_reached_at_every_ready_node_outside_address_first():
     found = endpoints(
         service(type_="NodePort"),
-        nodes=(node("a", InternalIP="10.0.0.1"), node("b", InternalIP="10.0.0.2", ExternalIP="203.0.113.2"), node("c", ready="False", InternalIP="10.0.0.3")),
+        nodes=(
+            node("a", InternalIP="10.0.0.1"),
+            node("b", InternalIP="10.0.0.2", ExternalIP="203.0.113.2"),
+            node("c", ready="False", InternalIP="10.0.0.3"),
+        ),
     )
     assert [(each["address"], each["ports"][0]["port"]) for each in found] == [("10.0.0.1", 32000), ("203.0.113.2", 32000)]
 

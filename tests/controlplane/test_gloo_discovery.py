@@ -74,7 +74,11 @@ def test_what_to_do_while_the_service_is_there(observed, expected: Action, why: 
         (None, Action.KEEP, "there is nothing to remove"),
         (upstream(managers=OURS), Action.DELETE, "discovery made it and nobody else uses it"),
         (upstream(managers=OURS | USERS), Action.KEEP, "somebody else owns fields in it"),
-        (upstream(managers=OURS | {"gloo-fed": {"f:spec": {"f:failover": {}}}}), Action.KEEP, "its failover is what serves now that the Service is gone"),
+        (
+            upstream(managers=OURS | {"gloo-fed": {"f:spec": {"f:failover": {}}}}),
+            Action.KEEP,
+            "its failover is what serves now that the Service is gone",
+        ),
         (upstream(managers={"pulumi": {"f:spec": {"f:kube": {}}}}), Action.KEEP, "discovery did not make it"),
     ],
 )

@@ -105,14 +105,18 @@ def test_a_new_client_gets_clusters_then_endpoints_then_listeners_then_routes():
     assert names(client.expect(CLUSTER)) == ["blue"], "clusters are first, whatever was asked for first"
 
 
-def test_a_type_waits_until_the_one_before_it_is_accepted():
+def test_listeners_and_routes_wait_until_clusters_and_endpoints_are_accepted():
     client = serving(BLUE)
     client.current = snapshot(clusters={"blue": "2"}, endpoints={"blue": "10.0.0.2"}, listeners={"http": "2"}, routes={"http": "other"})
     clusters = client.expect(CLUSTER)
-    client.nothing("nothing else goes out before the clusters are accepted")
+    endpoints = client.expect(ENDPOINT)
+    client.nothing("Envoy accepts clusters when they are warm, for which it needs the endpoints; listeners wait for that")
+    client.reply(endpoints)
+    client.nothing("the clusters are not accepted yet")
     client.reply(clusters)
-    client.accept(ENDPOINT)
-    client.accept(LISTENER)
+    listeners = client.expect(LISTENER)
+    client.nothing("routes wait for listeners")
+    client.reply(listeners)
     client.accept(ROUTE)
     client.nothing("everything has been sent")
 
@@ -174,6 +178,7 @@ def test_a_stale_nonce_is_ignored():
     old = client.nonces[CLUSTER]
     client.current = snapshot(clusters={"blue": "2"}, endpoints={"blue": "a"})
     newer = client.expect(CLUSTER)
+    client.accept(ENDPOINT)
     assert client.stream.receive(Request(type=CLUSTER, response_nonce=old, error="old complaint"))[0] is Verdict.NONE, "it answers an older response"
     client.nothing("the newer response is still unanswered")
     assert client.reply(newer) is Verdict.ACK, "and is answered by its own nonce"
@@ -299,9 +304,9 @@ def test_after_a_reconnect_routes_still_wait_for_their_clusters():
     for type_, asked in ((CLUSTER, ()), (ENDPOINT, ("blue",)), (LISTENER, ()), (ROUTE, ("http",))):
         client.ask(type_, *asked, version="from an earlier stream")
     clusters = client.expect(CLUSTER)
+    client.accept(ENDPOINT)
     client.nothing("a client that serves does not need new routes before the clusters of these routes")
     client.reply(clusters)
-    client.accept(ENDPOINT)
     client.accept(LISTENER)
     client.accept(ROUTE)
 

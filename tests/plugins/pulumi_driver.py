@@ -128,7 +128,10 @@ class Stack:
         return {resource["urn"].split("::")[-1]: resource for resource in resources}
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets shown."""
+        """The stack's outputs, secrets shown; read from the state where there are none, which is faster."""
+        stored: dict[str, Any] = self.resources[f"{PROJECT}-{STACK}"]["outputs"]
+        if "ciphertext" not in json.dumps(stored):
+            return stored
         return dict(json.loads(self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", STACK).stdout))
 
     def _command(self, *arguments: str) -> list[str]:

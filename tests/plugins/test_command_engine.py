@@ -37,9 +37,8 @@ def test_a_command_lives_through_create_update_replace_and_destroy(stack: Stack,
     assert re.fullmatch(r"one[0-9a-f]{8}", identity), "ids look like the official provider's"
     assert created.messages("info") == ["noise", "made a"] or created.messages("info") == ["made a", "noise"], "both streams are logged by default"
 
-    assert stack.up().changes == {}, "the same inputs change nothing"
-    assert stack.refresh().changes == {}, "refresh has nothing to look at"
-    assert journal.read_text() == "create a []\n", "neither of them ran the command"
+    assert stack.up("--refresh").changes == {}, "the same inputs change nothing, and refresh has nothing to look at"
+    assert journal.read_text() == "create a []\n", "neither ran the command"
 
     one(environment={"NAME": "b"})
     updated = stack.up()
@@ -138,7 +137,7 @@ def test_wrong_inputs_are_refused_by_name_before_anything_runs(stack: Stack, jou
     """)
     result = stack.up()
     assert "property logging" in result.output
-    assert "must be one of stdoutAndStderr, stdout, stderr, none, not 'loud'" in result.output, "the error says what is allowed"
+    assert "value {loud} has a problem: must be one of stdoutAndStderr, stdout, stderr, none" in result.output, "with its value and what is allowed"
     stack.program("""
         command.remote.Command("far", create="true", connection={"host": "example.com"})
     """)

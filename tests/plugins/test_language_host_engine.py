@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -19,10 +18,6 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
     stack.pulumi("config", "set", "--secret", "password", "correct horse", "--stack", STACK)
     (stack.project / "helper.py").write_text("NAME = 'helper'\n")
     stack.program("""
-        import os, sys, helper, toolchain_is_not_needed_here as _unused
-    """)
-    (stack.project / "toolchain_is_not_needed_here.py").write_text("")
-    stack.program("""
         import os, sys, helper
         config = pulumi.Config()
         print("to stdout", flush=True)
@@ -37,7 +32,8 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
     """)
     result = stack.up()
     assert result.exit_code == 0, result.output
-    assert {"to stdout", "to stderr"} <= set(result.messages("info")), "both streams reach the user"
+    assert "to stdout" in result.messages("info"), "what the program prints reaches the user"
+    assert "to stderr" in result.messages("info#err"), "on either stream"
     assert result.messages("warning") == ["be careful"], "the program's warnings do, and there are no others"
     assert "correct horse" not in result.output + stack.state_text, "secret config stays secret"
     outputs = stack.outputs()
@@ -63,7 +59,6 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
     [
         ('def fail(x):\n    raise ValueError("boom")\n\nfail(1)\n', "ValueError: boom"),
         ('def fail(x):\n    raise ValueError("boom")\n\npulumi.Output.from_input(1).apply(fail)\n', "ValueError: boom"),
-        ("import missing_module\n", "ModuleNotFoundError: No module named 'missing_module'"),
         ("def broken(:\n", "SyntaxError"),
     ],
 )
@@ -84,7 +79,9 @@ def test_a_traceback_is_shown_once_and_begins_in_the_program(stack: Stack, progr
 def test_other_ways_to_end(stack: Stack) -> None:
     stack.program('raise pulumi.RunError("clusters[0].name: a is used twice")')
     result = stack.preview()
-    assert [message for message in result.messages("error") if "twice" in message] == ["clusters[0].name: a is used twice"], "a RunError has no traceback"
+    assert [message for message in result.messages("error") if "twice" in message] == ["clusters[0].name: a is used twice"], (
+        "a RunError has no traceback"
+    )
     assert "Traceback" not in result.output
 
     stack.program("import sys; sys.exit(7)")
@@ -134,4 +131,3 @@ def test_about_and_install_answer_for_the_environment(stack: Stack) -> None:
         assert f"{name} {metadata.version('pulumi-' + name)}" in " ".join(about.split()), f"the engine knows which {name} plugin the program needs"
     (stack.project / "requirements.txt").write_text(f"pulumi-tls=={metadata.version('pulumi-tls')}\n")
     assert "Every requirement is installed" in stack.pulumi("install", "--no-plugins").stdout
-    assert os.path.exists(stack.project)

@@ -20,7 +20,7 @@ import toolchain
 from toolchain import cache, locate
 from toolchain.install import Installation, install, require_platform
 from toolchain.progress import Progress
-from toolchain.routes import GoModule, Tool
+from toolchain.routes import GoModule, Release, Tool
 from toolchain.tools import CHECKOUT
 
 pytestmark = pytest.mark.unit
@@ -81,9 +81,9 @@ def test_a_killed_build_is_cleaned_up_by_the_next_install(pretended_go: Pretende
 
 
 def test_two_installs_at_once_do_the_work_once(pretended_go: PretendedGo) -> None:
-    first = start(PRETENDED_SECONDS="1")
+    first = start(PRETENDED_SECONDS="0.5")
     wait_for(pretended_go.builds)
-    second = start(PRETENDED_SECONDS="1")
+    second = start(PRETENDED_SECONDS="0.5")
 
     _, said_first = first.communicate(timeout=10)
     _, said_second = second.communicate(timeout=10)
@@ -178,10 +178,10 @@ def test_a_release_goes_before_a_build(pretended_go: PretendedGo, serve_release:
     assert pretended_go.builds() == [], "and nothing is compiled"
 
 
-def with_release(release: object, *, built: bool = True) -> Tool:
+def with_release(release: Release, *, built: bool = True) -> Tool:
     """A `pulumi` with this release on every machine."""
     module = GoModule(version="1.0", directory=CHECKOUT / "toolchain/modules/http-echo", package="example.org/pulumi")
-    return Tool(name="pulumi", why="test", releases=dict.fromkeys(("x86_64", "aarch64"), release), built=module if built else None)  # type: ignore[arg-type]
+    return Tool(name="pulumi", why="test", releases=dict.fromkeys(("x86_64", "aarch64"), release), built=module if built else None)
 
 
 @pytest.mark.parametrize(("system", "machine"), [("Darwin", "arm64"), ("Linux", "riscv64")])

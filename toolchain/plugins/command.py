@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import grpc
@@ -67,6 +68,18 @@ class Log:
             return
 
 
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What a failed command leaves behind, and what to do when it failed by itself."""
+
+    kept: str
+    remedy: str
+
+    def after(self, outcome: Outcome) -> str:
+        """The sentence for the user."""
+        return f"{self.kept}: {'run the same again to go on' if outcome.cancelled else self.remedy}."
+
+
 class Runner:
     """Runs the command in a resource's inputs, or a function's arguments."""
 
@@ -74,8 +87,8 @@ class Runner:
         self._executor = executor
         self._log = log
 
-    def run(self, operation: Operation, *, property: str, command: Any, inputs: Properties, previous: Properties, next_step: str) -> Properties:
-        """Run `command`, the value of `property`; its stdout and stderr, secret when any input is. Raises Error when it fails."""
+    def run(self, operation: Operation, *, step: str, command: Any, inputs: Properties, previous: Properties, advice: Advice) -> Properties:
+        """Run `command`, the input that `step` names; its stdout and stderr, secret when any input is. Raises Error when it fails."""
         masked = Masker(secret_texts([command, inputs, previous]))
         logged = _LOGGED[plain(inputs.get("logging")) or "stdoutAndStderr"]
 
@@ -83,7 +96,7 @@ class Runner:
             if stream in logged:
                 self._log.info(masked(line), urn=operation.urn)
 
-        what = f"{property} {_described(command, masked)}"
+        what = f"{step} {_described(command, masked)}"
         try:
             outcome = self._executor.run(_invocation(plain(command), plain(inputs), plain(previous), timeout=operation.timeout), on_line=show)
         except (OSError, ValueError) as error:
@@ -92,7 +105,7 @@ class Runner:
                 f"{what} could not be started: {reason}. Check dir and interpreter; if the environment is too big, set addPreviousOutputInEnv false"
             ) from None
         if outcome.exit_code != 0:
-            raise Error(f"{what} {_failure(outcome, operation=operation, logged=logged, masked=masked)}{next_step}")
+            raise Error(f"{what} {_failure(outcome, operation=operation, logged=logged, masked=masked)}\n{advice.after(outcome)}")
         texts = {"stdout": outcome.stdout.removesuffix("\n"), "stderr": outcome.stderr.removesuffix("\n")}
         return {name: Secret(text) for name, text in texts.items()} if contains_secret([command, inputs]) else dict(texts)
 
@@ -117,31 +130,31 @@ class Command(Resource):
             yield Failure(path="interpreter", reason="must name a program; leave it out for /bin/sh -c")
 
     def create(self, operation: Operation, inputs: Properties) -> tuple[str, Properties]:
-        next_step = "\nNothing was saved for this resource: correct the command and update again."
-        outputs = self._outputs(operation, property="create", inputs=inputs, previous={"stdout": "", "stderr": ""}, next_step=next_step)
+        advice = Advice(kept="Nothing was saved for this resource", remedy="correct the command and update again")
+        outputs = self._outputs(operation, step="create", inputs=inputs, previous={"stdout": "", "stderr": ""}, advice=advice)
         return f"{operation.name}{secrets.token_hex(4)}", {**inputs, **outputs}
 
     def update(self, operation: Operation, *, outputs: Properties, inputs: Properties) -> Properties:
-        property = "update" if inputs.get("update") is not None else "create"
-        next_step = "\nThe state still has the values from before: correct the command and update again."
-        new = self._outputs(operation, property=property, inputs=inputs, previous=_previous(outputs), next_step=next_step)
+        step = "update" if inputs.get("update") is not None else "create"
+        advice = Advice(kept="The state still has the values from before", remedy="correct the command and update again")
+        new = self._outputs(operation, step=step, inputs=inputs, previous=_previous(outputs), advice=advice)
         return {**inputs, **new}
 
     def delete(self, operation: Operation, outputs: Properties) -> None:
-        next_step = (
-            "\nThe resource is still in the state, with the delete command it was created with: remove the cause and destroy again, "
-            f"or forget the resource with `pulumi state delete '{operation.urn}'`."
+        advice = Advice(
+            kept="The resource is still in the state, with the delete command it was made with",
+            remedy=f"remove the cause and try again, or forget the resource: pulumi state delete '{operation.urn}'",
         )
-        self._outputs(operation, property="delete", inputs=outputs, previous=_previous(outputs), next_step=next_step)
+        self._outputs(operation, step="delete", inputs=outputs, previous=_previous(outputs), advice=advice)
 
-    def _outputs(self, operation: Operation, *, property: str, inputs: Properties, previous: Properties, next_step: str) -> Properties:
-        command = inputs.get(property)
+    def _outputs(self, operation: Operation, *, step: str, inputs: Properties, previous: Properties, advice: Advice) -> Properties:
+        command = inputs.get(step)
         if command is None:
             return previous
         if operation.preview:
             unknown = Secret(UNKNOWN) if contains_secret(inputs) else UNKNOWN
             return {"stdout": unknown, "stderr": unknown}
-        return self._runner.run(operation, property=property, command=command, inputs=inputs, previous=previous, next_step=next_step)
+        return self._runner.run(operation, step=step, command=command, inputs=inputs, previous=previous, advice=advice)
 
 
 class Run(Function):
@@ -154,7 +167,8 @@ class Run(Function):
         self._runner = runner
 
     def call(self, operation: Operation, arguments: Properties) -> Properties:
-        result = self._runner.run(operation, property="command", command=arguments["command"], inputs=arguments, previous={}, next_step="")
+        advice = Advice(kept="It runs in every preview and update", remedy="correct it and run again")
+        result = self._runner.run(operation, step="command", command=arguments["command"], inputs=arguments, previous={}, advice=advice)
         return {**arguments, **result}
 
 
@@ -170,9 +184,10 @@ class CommandProvider(Provider):
         self.executor.cancel()
 
     def end(self) -> None:
-        """As `cancel`, and wait for them as long as the engine allows."""
+        """As `cancel`, then wait for them as long as the engine allows; none is left running."""
         self.executor.cancel()
         self.executor.wait(_END_SECONDS)
+        self.executor.kill()
 
 
 def _previous(outputs: Properties) -> Properties:

@@ -18,6 +18,7 @@ from typing import IO
 _STEPS = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 0.0))
 """Signals to end a process group with, and how long each gets, in seconds: first a chance to clean up, then less of one."""
 _POLL_SECONDS = 0.05
+_REST_SECONDS = 1.0
 
 
 class Stream(Enum):
@@ -95,6 +96,12 @@ class Executor:
         with self._lock:
             self._idle.wait_for(lambda: not self._running, seconds)
 
+    def kill(self) -> None:
+        """End everything that still runs, at once."""
+        with self._lock:
+            for process in self._running:
+                _signal_group(process.pid, signal.SIGKILL)
+
     def _finish(self, process: subprocess.Popen[bytes], invocation: Invocation, on_line: Callable[[Stream, str], None]) -> Outcome:
         captured: dict[Stream, list[str]] = {stream: [] for stream in Stream}
         workers = [
@@ -112,6 +119,8 @@ class Executor:
             timed_out = True
             _end(process)
             process.wait()
+        if timed_out or self._cancelled:
+            _end_rest(process.pid)
         for worker in workers:
             # A daemon that left the group may hold the pipes for ever; whoever gave up does not wait for it.
             while worker.is_alive() and not (timed_out or self._cancelled):
@@ -142,16 +151,30 @@ def _write(pipe: IO[bytes], text: str) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for first, grace in _STEPS:
-        number: int = first
+    """Ask the process to end, then demand it, until it has."""
+    for number, grace in _STEPS:
+        _signal_group(process.pid, number)
         deadline = time.monotonic() + grace
-        while True:
-            process.poll()  # a leader that nobody waits for would keep its group alive as a zombie
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
                 return
-            number = 0  # from now on only ask whether it is still there
-            if time.monotonic() >= deadline:
-                break
             time.sleep(_POLL_SECONDS)
+
+
+def _end_rest(group: int) -> None:
+    """End what a process left behind in its group: background jobs, which a shell makes deaf to SIGINT."""
+    deadline = time.monotonic() + _REST_SECONDS
+    number = signal.SIGTERM
+    while _signal_group(group, number):
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(_POLL_SECONDS)
+
+
+def _signal_group(group: int, number: signal.Signals) -> bool:
+    """Signal a process group; False when there is nobody left in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

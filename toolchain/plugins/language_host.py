@@ -6,7 +6,6 @@ runtime options `virtualenv`, `toolchain` and `typechecker`) is refused; code ge
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,8 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from toolchain.plugins import packages
-from toolchain.plugins.programs import Ended, Programs
-from toolchain.plugins.run_program import INTERRUPTED_EXIT_CODE, REPORTED_EXIT_CODE, execute
+from toolchain.plugins.programs import INTERRUPTED_EXIT_CODE, Ended, Programs
+from toolchain.plugins.run_program import REPORTED_EXIT_CODE, execute
 from toolchain.plugins.serving import engine_address, serve
 
 _UNSUPPORTED_OPTIONS: Final = ("toolchain", "typechecker")
@@ -117,8 +116,7 @@ def _run_response(ended: Ended) -> Any:
 
 def main() -> None:
     """Serve the engine at the address in the arguments."""
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # for what programs start; this process and its forks are made line-buffered here
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):  # a program's output reaches the user line by line; programs are forks of this process
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     programs = Programs(execute)
     host = LanguageHost(engine=engine_address(sys.argv[1:]), programs=programs)

@@ -12,10 +12,15 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
+from typing import Final, NoReturn
 
-_HEADER_BYTES = 8
+_HEADER_BYTES: Final = 8
+INTERRUPTED_EXIT_CODE: Final = 130
+"""Of a program that an interrupt ended, as a shell counts it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ class Programs:
                 return
 
 
-def _serve_forks(host: socket.socket, execute: Callable[[bytes], int]) -> None:
+def _serve_forks(host: socket.socket, execute: Callable[[bytes], int]) -> NoReturn:
     """In the copy: fork a child for each request until the host is gone; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine signals the whole group; this process ends with the host
     try:
@@ -76,7 +81,7 @@ def _serve_forks(host: socket.socket, execute: Callable[[bytes], int]) -> None:
             sys.stdout.flush()
             child = os.fork()
             if child == 0:
-                os._exit(_run_child(host, request, execute))
+                _run_child(host, request, execute)
             host.sendall(child.to_bytes(_HEADER_BYTES, signed=True))
             _, status = os.waitpid(child, 0)
             host.sendall(os.waitstatus_to_exitcode(status).to_bytes(_HEADER_BYTES, signed=True))
@@ -84,14 +89,25 @@ def _serve_forks(host: socket.socket, execute: Callable[[bytes], int]) -> None:
         os._exit(0)
 
 
-def _run_child(host: socket.socket, request: bytes, execute: Callable[[bytes], int]) -> int:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_end_with, args=(host,), daemon=True).start()
+def _run_child(host: socket.socket, request: bytes, execute: Callable[[bytes], int]) -> NoReturn:
+    exit_code = INTERRUPTED_EXIT_CODE
     try:
-        return execute(request)
-    finally:
+        signal.signal(signal.SIGINT, _interrupt_once)
+        threading.Thread(target=_end_with, args=(host,), daemon=True).start()
+        exit_code = execute(request)
         sys.stdout.flush()
         sys.stderr.flush()
+    except Exception:
+        traceback.print_exc()
+        exit_code = 1
+    finally:
+        os._exit(exit_code)  # here, so that an interrupt ends quietly wherever it strikes
+
+
+def _interrupt_once(_signal: int, _frame: FrameType | None) -> None:
+    """The engine interrupts twice, by Cancel and by the group's signal; the second would strike while the first is being handled."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _end_with(host: socket.socket) -> None:

@@ -168,7 +168,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             failures = list(schema.failures(function.fields, arguments))
             if failures:
                 return provider_pb2.InvokeResponse(
-                    failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.sentence) for failure in failures]
+                    failures=[provider_pb2.CheckFailure(property=failure.path, reason=failure.detail) for failure in failures]
                 )
             result = function.call(Operation(urn="", preview=request.preview), arguments)
             return provider_pb2.InvokeResponse(**{"return": values.write(result)})  # type: ignore[arg-type]  # the name is a keyword

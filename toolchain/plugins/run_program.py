@@ -24,7 +24,6 @@ from pulumi.runtime.proto import language_pb2
 
 REPORTED_EXIT_CODE = 32
 """The program failed and the user has been told; the engine need not add anything. The official host uses the same number."""
-INTERRUPTED_EXIT_CODE = 130
 _MONITOR_GONE = "Resource monitor has terminated"
 
 
@@ -47,7 +46,7 @@ def execute(serialized: bytes) -> int:
     try:
         _run(entry, workers=max(request.parallel, 1) * 4)
     except KeyboardInterrupt:
-        return INTERRUPTED_EXIT_CODE
+        raise  # an interrupted program has nothing to report
     except SystemExit as end:
         return _exit_code(end)
     except pulumi.RunError as error:

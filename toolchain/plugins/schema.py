@@ -57,9 +57,14 @@ class Failure:
         return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
     @property
+    def detail(self) -> str:
+        """Reason and value."""
+        return f"{self.reason}, not {self.value}" if self.value else self.reason
+
+    @property
     def sentence(self) -> str:
         """Path, reason and value."""
-        return f"{self.path} {self.reason}{f', not {self.value}' if self.value else ''}"
+        return f"{self.path} {self.detail}"
 
 
 class ChangeKind(Enum):

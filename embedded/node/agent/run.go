@@ -40,8 +40,8 @@ import (
 const (
 	firstPodAddress = 10 // the addresses before are the node's
 	podWorkers      = 4
-	// shutdownGrace is the longest that pods are waited for when the agent is told to end.
-	shutdownGrace = 5 * time.Second
+	// shutdownGrace is the longest that pods are waited for when the agent is told to end; the supervisor waits 3 s for the agent.
+	shutdownGrace = 2500 * time.Millisecond
 )
 
 // Main is the command "node-agent --config FILE". It gives the exit code.
@@ -54,7 +54,7 @@ func Main(args []string) int {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	slog.SetDefault(logger)
 	klog.SetSlogLogger(logger)
-	log.L = vkslog.FromSlog(logger)
+	log.L = vkslog.FromSlog(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	config, err := ReadConfig(*file)
@@ -185,7 +185,7 @@ func newPodController(
 		return workqueue.NewTypedItemExponentialFailureRateLimiter[any](5*time.Millisecond, 5*time.Second)
 	}
 	return node.NewPodController(node.PodControllerConfig{
-		PodClient: client.CoreV1(), PodInformer: ownPods.Core().V1().Pods(), EventRecorder: quiet{recorder}, Provider: provider,
+		PodClient: provider.PodClient(), PodInformer: ownPods.Core().V1().Pods(), EventRecorder: quiet{recorder}, Provider: provider,
 		SecretInformer: unused.Secrets(), ConfigMapInformer: unused.ConfigMaps(), ServiceInformer: unused.Services(),
 		SyncPodsFromKubernetesRateLimiter: limiter(), DeletePodsFromKubernetesRateLimiter: limiter(), SyncPodStatusFromProviderRateLimiter: limiter(),
 		SkipDownwardAPIResolution: true,

@@ -118,7 +118,10 @@ func (a *Addresses) next(address netip.Addr) netip.Addr {
 }
 
 func (a *Addresses) save() error {
-	saved := addressFile{Owners: make(map[string]string, len(a.owner)), Last: a.last.String()}
+	saved := addressFile{Owners: make(map[string]string, len(a.owner))}
+	if a.last.IsValid() {
+		saved.Last = a.last.String()
+	}
 	for address, owner := range a.owner {
 		saved.Owners[owner] = address.String()
 	}

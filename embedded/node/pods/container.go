@@ -19,7 +19,7 @@ const (
 	configRetryMax   = 5 * time.Second
 )
 
-// errStartFailed is the exit code that container runtimes give a program that could not be started.
+// startFailedCode is the exit code that container runtimes give a program that could not be started.
 const startFailedCode = 128
 
 // container runs one container of a pod, again and again as its policy says. Fields below mu are guarded by the pod's mutex.
@@ -116,7 +116,7 @@ func (c *container) loop(ctx context.Context) bool {
 		plan, err := c.plan(ctx)
 		if err != nil {
 			reason := "CreateContainerConfigError"
-			if errors.Is(err, errImage) {
+			if errors.As(err, new(imageError)) {
 				reason = "ErrImagePull"
 			}
 			c.wait(reason, err.Error())
@@ -155,7 +155,6 @@ func (c *container) runOnce(ctx context.Context, plan *plan) (code int32, replac
 		c.set(func(s *v1.ContainerStatus) {
 			s.State = v1.ContainerState{Terminated: &v1.ContainerStateTerminated{
 				ExitCode: startFailedCode, Reason: "StartError", Message: err.Error(), StartedAt: started, FinishedAt: metav1.Now()}}
-			s.LastTerminationState = s.State
 		})
 		return startFailedCode, false
 	}
@@ -167,6 +166,7 @@ func (c *container) runOnce(ctx context.Context, plan *plan) (code int32, replac
 		s.Image, s.ImageID, s.ContainerID = spec.Image, "process://"+plan.args[0], current.id
 		s.RestartCount = c.starts
 		c.starts++
+		endedBecomesLast(s)
 		s.State = v1.ContainerState{Running: &v1.ContainerStateRunning{StartedAt: started}}
 		isStarted := spec.StartupProbe == nil
 		s.Started = &isStarted
@@ -205,7 +205,6 @@ func (c *container) ended(spec *v1.Container, current *run, started metav1.Time)
 	c.set(func(s *v1.ContainerStatus) {
 		c.current = nil
 		s.State = v1.ContainerState{Terminated: terminated}
-		s.LastTerminationState = s.State
 		s.Started = new(bool)
 		s.Ready = c.init && !c.sidecar && code == 0
 	})
@@ -264,8 +263,15 @@ func (c *container) unhealthy(kind probe.Kind, err error) {
 // wait reports why the container does not run now.
 func (c *container) wait(reason, message string) {
 	c.set(func(s *v1.ContainerStatus) {
+		endedBecomesLast(s)
 		s.State = v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: reason, Message: message}}
 	})
+}
+
+func endedBecomesLast(s *v1.ContainerStatus) {
+	if s.State.Terminated != nil {
+		s.LastTerminationState = s.State
+	}
 }
 
 // pause sleeps; a changed definition or the end of the context wakes it.

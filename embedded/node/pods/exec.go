@@ -35,7 +35,7 @@ func runCommand(ctx context.Context, starter *process.Starter, current *run, com
 	}
 	if err != nil {
 		wired.close()
-		return utilexec.CodeExitError{Err: err, Code: 126}
+		return err
 	}
 	outputs := wired.copy(started, streams)
 	select {

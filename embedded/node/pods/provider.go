@@ -5,13 +5,13 @@ package pods
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/virtual-kubelet/virtual-kubelet/errdefs"
-	"github.com/virtual-kubelet/virtual-kubelet/log"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -71,7 +71,7 @@ func (p *Provider) CreatePod(ctx context.Context, pod *v1.Pod) error {
 	}
 	r := newRunner(p, pod)
 	p.runners[pod.UID], p.byName[name(pod)] = r, r
-	log.G(ctx).WithField("pod", r.ref()).Info("pod created")
+	slog.Info("pod created", "pod", r.ref())
 	go r.run()
 	return nil
 }
@@ -97,7 +97,7 @@ func (p *Provider) DeletePod(ctx context.Context, pod *v1.Pod) error {
 		if pod.DeletionTimestamp != nil {
 			go func() { _ = p.remove(context.WithoutCancel(ctx), pod) }()
 		}
-		p.discard(ctx, pod.UID)
+		p.discard(pod.UID)
 		return nil
 	}
 	grace := orphanGrace
@@ -107,6 +107,13 @@ func (p *Provider) DeletePod(ctx context.Context, pod *v1.Pod) error {
 	r.end(grace)
 	go p.forget(context.WithoutCancel(ctx), r, pod)
 	return nil
+}
+
+// runs says whether the pod is here, be it that it is stopping.
+func (p *Provider) runs(uid types.UID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runners[uid] != nil
 }
 
 // Gone is told about pods whose object no longer exists, however that became known.
@@ -133,19 +140,19 @@ func (p *Provider) forget(ctx context.Context, r *runner, object *v1.Pod) {
 	if !known { // another call does it
 		return
 	}
-	p.discard(ctx, r.uid)
+	p.discard(r.uid)
 	if object != nil {
 		_ = p.remove(ctx, object)
 	}
-	log.G(ctx).WithField("pod", r.ref()).Info("pod ended")
+	slog.Info("pod ended", "pod", r.ref())
 }
 
-func (p *Provider) discard(ctx context.Context, uid types.UID) {
+func (p *Provider) discard(uid types.UID) {
 	if err := p.Addresses.Release(string(uid)); err != nil {
-		log.G(ctx).WithError(err).Error("pod address not released")
+		slog.Error("pod address not released", "error", err)
 	}
 	if err := os.RemoveAll(p.podDir(uid)); err != nil {
-		log.G(ctx).WithError(err).Error("pod directory not removed")
+		slog.Error("pod directory not removed", "error", err)
 	}
 }
 

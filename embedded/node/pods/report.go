@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
-	"github.com/virtual-kubelet/virtual-kubelet/log"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,7 +68,7 @@ func (r *runner) writeOnce(ctx context.Context, known *v1.PodStatus) (exists boo
 		case apierrors.IsNotFound(err) || apierrors.IsConflict(err): // a conflict is about the UID: the name belongs to another pod now
 			return false
 		}
-		log.G(ctx).WithField("pod", r.ref()).WithError(err).Warn("pod status not written, will try again")
+		slog.Warn("pod status not written, will try again", "pod", r.ref(), "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -108,7 +108,7 @@ func (p *Provider) remove(ctx context.Context, pod *v1.Pod) error {
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return nil
 		}
-		log.G(ctx).WithField("pod", pod.Namespace+"/"+pod.Name).WithError(err).Warn("pod not deleted, will try again")
+		slog.Warn("pod not deleted, will try again", "pod", pod.Namespace+"/"+pod.Name, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

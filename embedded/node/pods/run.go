@@ -20,7 +20,8 @@ import (
 	"servicefailover.dev/embedded/node/process"
 )
 
-var errImage = errors.New("no program for the image")
+// imageError says that this node has no program for an image.
+type imageError struct{ error }
 
 // drainTimeout is how long output is still read after every process of a container has ended.
 const drainTimeout = time.Second
@@ -74,7 +75,7 @@ func (c *container) plan(ctx context.Context) (*plan, error) {
 	spec := c.spec()
 	image, err := c.pod.provider.Images.Find(spec.Image)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errImage, err)
+		return nil, imageError{err}
 	}
 	base, err := c.baseEnv(spec, image)
 	if err != nil {

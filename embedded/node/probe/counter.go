@@ -60,10 +60,17 @@ type Timing struct {
 	InitialDelay, Period, Timeout time.Duration
 }
 
+// livenessDelay is the least time before the first liveness probe: at the very start no program answers, and each such failure counts.
+const livenessDelay = time.Second
+
 // TimingOf reads a probe's timing; unset fields are the defaults of the API (0 s, 10 s, 1 s).
-func TimingOf(probe *v1.Probe) Timing {
+func TimingOf(kind Kind, probe *v1.Probe) Timing {
+	delay := time.Duration(probe.InitialDelaySeconds) * time.Second
+	if kind == Liveness {
+		delay = max(delay, livenessDelay)
+	}
 	return Timing{
-		InitialDelay: time.Duration(probe.InitialDelaySeconds) * time.Second,
+		InitialDelay: delay,
 		Period:       time.Duration(orDefault(probe.PeriodSeconds, 10)) * time.Second,
 		Timeout:      time.Duration(orDefault(probe.TimeoutSeconds, 1)) * time.Second,
 	}

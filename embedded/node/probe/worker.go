@@ -13,7 +13,7 @@ func Run(
 	ctx context.Context, kind Kind, probe *v1.Probe, target *Target,
 	failed func(kind Kind, err error), changed func(kind Kind, result Result) (goOn bool),
 ) {
-	timing, counter, first := TimingOf(probe), NewCounter(probe), time.Now()
+	timing, counter, first := TimingOf(kind, probe), NewCounter(probe), time.Now()
 	result, failures := Unknown, 0
 	if !sleep(ctx, timing.InitialDelay) {
 		return

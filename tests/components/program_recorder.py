@@ -1,12 +1,14 @@
-"""A stand-in for Pulumi's engine that records what a program registers: inputs as the engine gets them, and the options that Pulumi's mocks leave out.
+"""Stands in for Pulumi's engine and records what a program registers: inputs as the engine gets them, and the options that Pulumi's mocks omit.
 
-The options come from the request to the monitor, which the SDK's own mock passes through `RegisterResource`; that is private-ish, so only this file uses it.
+The options come from the request to the monitor, which the SDK's own mock passes through `RegisterResource`; that is private-ish, so only this file
+uses it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +60,7 @@ class Resource:
 
 
 @dataclass
-class Engine(mocks.Mocks):
+class Recorder(mocks.Mocks):
     """Records a program. `run` it once."""
 
     preview: bool = False
@@ -71,16 +73,20 @@ class Engine(mocks.Mocks):
     exports: dict[str, Any] = field(default_factory=dict)
     secret_exports: set[str] = field(default_factory=set)
     invokes: list[mocks.MockCallArgs] = field(default_factory=list)
-    failing_invoke: Exception | None = None
+    invoke_failure: str = ""
+    """Why every invoke fails, as a provider reports it; "": none does."""
 
-    def run(self, program: Callable[[], object]) -> Engine:
-        """Run `program` to its end, with all that it left to be done. Raises what it raises."""
+    def run(self, program: Callable[[], object], *, config: Mapping[str, Any] | None = None) -> Recorder:
+        """Run `program` to its end, with all that it left to be done. Raises what it raises. `config` is the stack's, without the project's name."""
         pulumi.runtime.settings.reset_options()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
             mocks.set_mocks(self, project=PROJECT, stack=STACK, preview=self.preview, monitor=_Monitor(self))
-            loop.run_until_complete(run_pulumi_func(program))
+            pulumi.runtime.set_all_config(
+                {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
+            )
+            loop.run_until_complete(run_pulumi_func(lambda: program() and None))
             loop.run_until_complete(self._read_exports())
         finally:
             loop.close()
@@ -95,14 +101,17 @@ class Engine(mocks.Mocks):
             if await output.is_secret():
                 self.secret_exports.add(name)
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self.invokes.append(args)
-        if self.failing_invoke:
-            raise self.failing_invoke
-        return {"stdout": "absent", "stderr": ""}
+        return {"stdout": "absent", "stderr": ""}, [("command", self.invoke_failure)] if self.invoke_failure else []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         return ("" if self.preview else f"{args.name}-id"), {**args.inputs, **({} if self.preview else _computed(args))}
+
+    def component(self, noun: str) -> Resource:
+        """The one component of that noun."""
+        (found,) = self.of_type(f"service-failover:index:{noun}")
+        return found
 
     def of_type(self, type_: str) -> list[Resource]:
         return [resource for resource in self.resources.values() if resource.type == type_]
@@ -128,16 +137,16 @@ class Engine(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self.engine = engine
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self.recorder = recorder
 
     def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:
         response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             values = rpc.deserialize_properties(request.object, keep_unknowns=True)
-            self.engine.registrations.append(response.urn)
-            self.engine.resources[response.urn] = Resource(
+            self.recorder.registrations.append(response.urn)
+            self.recorder.resources[response.urn] = Resource(
                 urn=response.urn,
                 type=request.type,
                 name=request.name,
@@ -155,9 +164,9 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> Any:
         values = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
-        self.engine.registrations.append(f"outputs of {request.urn}")
-        self.engine.outputs[request.urn] = {key: _plain(value) for key, value in values.items()}
-        self.engine.secret_outputs[request.urn] = {key for key, value in values.items() if _has_secret(value)}
+        self.recorder.registrations.append(f"outputs of {request.urn}")
+        self.recorder.outputs[request.urn] = {key: _plain(value) for key, value in values.items()}
+        self.recorder.secret_outputs[request.urn] = {key for key, value in values.items() if _has_secret(value)}
         return super().RegisterResourceOutputs(request)
 
 
@@ -200,5 +209,3 @@ def _has_secret(value: Any) -> bool:
     if isinstance(value, dict):
         return any(_has_secret(item) for item in value.values())
     return isinstance(value, list) and any(_has_secret(item) for item in value)
-
-

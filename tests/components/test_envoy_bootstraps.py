@@ -1,0 +1,190 @@
+"""The bootstraps, in a real Envoy: it accepts both, the app fails and heals as the guide says, and the gateway's admin port only tells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from test_gloo import CONTAINERS
+
+import toolchain
+from components import envoy
+from components.addressing import EMBEDDED, Addressing
+from components.bluegreen_app import echo_container, envoy_container
+
+pytestmark = pytest.mark.envoy
+
+ADDRESS = "127.0.77.1"
+"""An address of this machine that nothing else listens on: the ports are the real ones."""
+GATEWAY = "127.0.77.2"
+"""The gateway's admin port is the app's, so it gets an address of its own."""
+DEADLINE = 30.0
+"""Seconds in which an Envoy has to answer."""
+
+
+def rendered(text: str) -> str:
+    """An argument as the container gets it."""
+    variables = {
+        "POD_IP": ADDRESS,
+        "POD_NAME": "gateway-proxy-0",
+        "POD_NAMESPACE": "gloo-system",
+        "GLOO_SERVICE_HOST": "127.0.77.9",
+        "GLOO_SERVICE_PORT_GRPC_XDS": "9977",
+    }
+    for name, value in variables.items():
+        text = text.replace(f"$({name})", value)
+    assert "$(" not in text, "a variable that the container does not have"
+    return text
+
+
+@pytest.fixture(scope="module")
+def certificate() -> dict[str, str]:
+    """The variables with the keys for xDS. Any certificate will do: they are loaded, and nobody is talked to."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    issued = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    return {"XDS_TLS_CRT": issued, "XDS_TLS_KEY": private, "XDS_TLS_CA": issued}
+
+
+@contextmanager
+def running(command: list[str], *, log: Path, env: dict[str, str] | None = None) -> Iterator[None]:
+    """A process, ended afterwards; what it says is in `log`."""
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def wait_for(condition: Callable[[], bool], *, what: str, log: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"{what} did not happen; the end of the log:\n{log.read_text()[-2000:]}")
+
+
+def get(port: int, path: str = "/") -> httpx.Response:
+    return httpx.get(f"http://{ADDRESS}:{port}{path}", timeout=5)
+
+
+def post(port: int, path: str) -> httpx.Response:
+    return httpx.post(f"http://{ADDRESS}:{port}{path}", timeout=5)
+
+
+@pytest.mark.parametrize("addressing", [EMBEDDED, CONTAINERS], ids=["embedded", "containers"])
+@pytest.mark.parametrize("bootstrap", [envoy.gateway_proxy_bootstrap, envoy.sample_app_bootstrap])
+def test_envoy_accepts_the_bootstrap(bootstrap: Callable[[Addressing], envoy.Config], addressing: Addressing, certificate: dict[str, str]) -> None:
+    text = rendered(yaml.safe_dump(bootstrap(addressing), sort_keys=False))
+    command = [str(toolchain.find("envoy")), "--mode", "validate", "--config-yaml", text]
+    done = subprocess.run(command, env={**os.environ, **certificate}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "deprecated" not in done.stderr.lower(), "today's Envoy still takes it, and a later one will not"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Blue's two containers, with their own arguments."""
+    folder = tmp_path_factory.mktemp("app")
+    containers = {
+        "http-echo": echo_container(color="blue", addressing=EMBEDDED),
+        "envoy": envoy_container(addressing=EMBEDDED),
+    }
+    with ExitStack() as stack:
+        for tool, container in containers.items():
+            command = [str(toolchain.find(tool)), *(rendered(argument) for argument in container["args"])]
+            stack.enter_context(running(command, log=folder / tool))
+        wait_for(lambda: get(10000).status_code == 200, what="an answer of the app", log=folder / "envoy")
+        yield folder
+
+
+@pytest.fixture
+def healthy(app: Path) -> Iterator[None]:
+    post(19000, "/healthcheck/ok")
+    yield
+    post(19000, "/healthcheck/ok")
+
+
+@pytest.mark.usefixtures("healthy")
+def test_the_app_answers_with_its_color() -> None:
+    assert get(10000).text == '"blue-pod"\n', "with the quotation marks, as the guide shows it"
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_failed_health_check_fails_every_request_and_ok_heals_it() -> None:
+    assert post(19000, "/healthcheck/fail").status_code == 200
+    failed = get(10000, "/health")
+    assert failed.status_code == 503, "the health check of the primary sees it"
+    assert failed.headers["x-envoy-immediate-health-check-fail"] == "true", "and so does the proxy, at once"
+    assert get(10000).status_code == 503, "as in the guide: its filter matches every path"
+    post(19000, "/healthcheck/ok")
+    assert get(10000).text == '"blue-pod"\n'
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_failed_health_check_leaves_the_probes_content() -> None:
+    post(19000, "/healthcheck/fail")
+    assert get(5678, "/health").status_code == 200, "the probe of http-echo"
+    for _ in range(3):  # a connection is all that the probe of Envoy asks for
+        assert get(10000).status_code == 503
+    assert get(19000, "/ready").status_code == 503, "why the probe is not Envoy's own /ready"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, certificate: dict[str, str]) -> Iterator[Path]:
+    """The gateway proxy, alone: there is no gloo at the address that it was given."""
+    log = tmp_path_factory.mktemp("gateway") / "envoy"
+    text = rendered(yaml.safe_dump(envoy.gateway_proxy_bootstrap(EMBEDDED), sort_keys=False)).replace(ADDRESS, GATEWAY)
+    command = [str(toolchain.find("envoy")), "--config-yaml", text, "--disable-hot-restart", "--concurrency", "1"]
+    with running(command, log=log, env=certificate):
+        wait_for(lambda: admin("GET", "/server_info").status_code == 200, what="an answer of the admin port", log=log)
+        yield log
+
+
+def admin(method: str, path: str) -> httpx.Response:
+    return httpx.request(method, f"http://{GATEWAY}:19000{path}", timeout=5)
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("path", ["/clusters", "/clusters?format=json", "/stats", "/stats/prometheus", "/server_info", "/ready"])
+def test_the_gateways_admin_port_tells_how_it_is(path: str) -> None:
+    assert admin("GET", path).status_code != 403, "later commands and measurements read it"
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("path", ["/quitquitquit", "/healthcheck/fail", "/drain_listeners", "/config_dump", "/certs", "/logging", "/runtime_modify"])
+def test_the_gateways_admin_port_changes_nothing_and_shows_no_configuration(path: str) -> None:
+    for method in ("GET", "POST"):
+        assert admin(method, path).status_code == 403, f"on an embedded cluster every user of the machine could {method} it"
+
+
+def test_the_gateway_is_not_ready_before_it_has_asked_for_its_configuration(gateway: Path) -> None:
+    try:
+        httpx.get(f"http://{GATEWAY}:{envoy.READINESS_PORT}{envoy.READINESS_PATH}", timeout=5)
+    except httpx.ConnectError:
+        return  # as it should be: gloo is not there, and Envoy still waits for it
+    assert "initial fetch timed out" in gateway.read_text(), "a proxy without routes would get traffic"

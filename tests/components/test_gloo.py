@@ -1,0 +1,190 @@
+"""Gloo and Gloo Federation as installed: their rights, their command lines, what starts after what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+from conftest import InCluster
+from program_recorder import Recorder, Resource
+
+from components.addressing import EMBEDDED, Addressing
+from components.gloo import Gloo, object_rules, own_rules, service_rules
+from components.gloo_fed import GlooFed, fed_rules
+from gloo_api.crds import custom_resource_definitions
+
+pytestmark = pytest.mark.unit
+
+CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1", "realise": None}  # noqa: S104
+
+
+@pytest.fixture(scope="module")
+def gloo(in_cluster: InCluster) -> Recorder:
+    return in_cluster(lambda options: Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 8080}, options))
+
+
+@pytest.fixture(scope="module")
+def fed(in_cluster: InCluster) -> Recorder:
+    return in_cluster(lambda options: GlooFed("fed", {}, options))
+
+
+def container(program: Recorder, deployment: str) -> dict[str, Any]:
+    (found,) = program.one("Deployment", deployment).inputs["spec"]["template"]["spec"]["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def allowed(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    return {(group, resource, verb) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def names(urns: frozenset[str]) -> set[str]:
+    return {urn.rsplit("::", 1)[1] for urn in urns}
+
+
+def test_the_definitions_are_those_of_the_models_word_for_word(gloo: Recorder, fed: Recorder) -> None:
+    written = {resource.key[1]: resource.inputs["spec"] for program in (gloo, fed) for resource in program.of_kind("CustomResourceDefinition")}
+    assert written == {definition["metadata"]["name"]: definition["spec"] for definition in custom_resource_definitions()}, "Pulumi renamed a field"
+
+
+def test_each_control_plane_brings_its_own_definitions(gloo: Recorder, fed: Recorder) -> None:
+    assert {resource.inputs["spec"]["group"] for resource in gloo.of_kind("CustomResourceDefinition")} == {"gloo.solo.io", "gateway.solo.io"}
+    assert {resource.inputs["spec"]["group"] for resource in fed.of_kind("CustomResourceDefinition")} == {"fed.solo.io", "multicluster.solo.io"}
+
+
+def test_a_definition_is_there_when_it_is_established(gloo: Recorder) -> None:
+    for definition in gloo.of_kind("CustomResourceDefinition"):
+        assert definition.metadata["annotations"]["pulumi.com/waitFor"] == "condition=Established"
+
+
+def test_gloo_gets_the_command_line_of_an_embedded_cluster(gloo: Recorder) -> None:
+    assert container(gloo, "gloo")["args"] == [
+        "gloo",
+        "--namespace=gloo-system",
+        "--watch-namespaces=default",
+        "--xds-address=$(POD_IP):9977",
+        "--health-address=$(POD_IP):9978",
+        "--realise=10.64.0.0/10=127.64.0.0/10",
+    ]
+
+
+def test_where_addresses_can_be_dialled_gloo_is_not_told_to_change_them(in_cluster: InCluster) -> None:
+    program = in_cluster(lambda options: Gloo("gloo", {"addressing": CONTAINERS, "watch_namespaces": ["default"], "proxy_port": 80}, options))
+    assert not [argument for argument in container(program, "gloo")["args"] if argument.startswith("--realise")]
+
+
+def test_an_image_of_ones_own_is_used(in_cluster: InCluster) -> None:
+    image = "registry.example/controlplane:1"
+    program = in_cluster(
+        lambda options: Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 80, "image": image}, options)
+    )
+    assert container(program, "gloo")["image"] == image
+
+
+def test_the_keys_for_xds_come_from_secrets(gloo: Recorder) -> None:
+    for deployment, secret in (("gloo", "gloo-xds-server"), ("gateway-proxy", "gloo-xds-client")):
+        env = {entry["name"]: entry["valueFrom"] for entry in container(gloo, deployment)["env"]}
+        assert env["XDS_TLS_KEY"] == {"secretKeyRef": {"name": secret, "key": "tls.key"}}
+        assert env["XDS_TLS_CRT"] == {"secretKeyRef": {"name": secret, "key": "tls.crt"}}
+        assert env["XDS_TLS_CA"] == {"secretKeyRef": {"name": secret, "key": "ca.crt"}}
+
+
+def test_the_certificates_for_xds_name_gloo_and_its_proxy(gloo: Recorder) -> None:
+    requests = {request.name: request.inputs["dnsNames"] for request in gloo.of_type("tls:index/certRequest:CertRequest")}
+    assert requests == {"gloo-xds-server-request": ["gloo.gloo-system.svc"], "gloo-xds-client-request": ["gateway-proxy.gloo-system"]}
+
+
+def test_a_pod_starts_anew_when_its_certificate_does(gloo: Recorder) -> None:
+    for deployment in ("gloo", "gateway-proxy"):
+        annotations = gloo.one("Deployment", deployment).inputs["spec"]["template"]["metadata"]["annotations"]
+        assert annotations["servicefailover.dev/certificate"], "it reads the certificate when it starts, and never again"
+
+
+def test_gloo_starts_when_it_may_read_what_it_reads(gloo: Recorder) -> None:
+    after = names(gloo.one("Deployment", "gloo").depends_on)
+    assert {"gloo-account", "gloo-default-role", "gloo-default-binding", "gloo-gloo-system-role", "gloo-gloo-system-binding"} <= after
+    assert "gloo-upstream-definition" in after
+    assert "gloo-xds-server-secret" in after
+
+
+def test_the_proxy_starts_after_the_service_whose_address_it_is_given(gloo: Recorder) -> None:
+    assert {"gloo-service", "gloo-xds-client-secret"} <= names(gloo.component("GatewayProxy").depends_on)
+    assert "gloo-deployment" not in names(gloo.component("GatewayProxy").depends_on), "the two start side by side"
+
+
+def test_nothing_waits_for_the_endpoints_of_a_service(gloo: Recorder) -> None:
+    for service in gloo.of_kind("Service"):
+        assert service.metadata["annotations"].keys() & {"pulumi.com/skipAwait", "pulumi.com/waitFor"}, f"{service.name} costs ten seconds"
+
+
+def test_the_proxys_service_is_awaited_until_it_has_its_address(gloo: Recorder) -> None:
+    service = gloo.one("Service", "gateway-proxy")
+    assert service.metadata["annotations"] == {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+    assert service.inputs["spec"]["type"] == "LoadBalancer"
+    assert service.inputs["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": 8080, "protocol": "TCP"}]
+    assert service.inputs["spec"]["allocateLoadBalancerNodePorts"] is False, "it could be given the failover Service's port"
+
+
+def test_the_pods_of_the_proxy_are_those_that_the_guides_service_selects(gloo: Recorder) -> None:
+    labels = gloo.one("Deployment", "gateway-proxy").inputs["spec"]["template"]["metadata"]["labels"]
+    assert labels.items() >= {"gateway-proxy": "live", "gateway-proxy-id": "gateway-proxy", "gloo": "gateway-proxy"}.items()
+
+
+def roles(program: Recorder) -> dict[str, Resource]:
+    return {role.metadata["namespace"]: role for role in program.of_kind("Role")}
+
+
+def test_gloo_may_read_services_where_it_watches_and_nowhere_else(gloo: Recorder) -> None:
+    assert not gloo.of_kind("ClusterRole"), "nothing that gloo reads is outside of its namespaces"
+    assert roles(gloo).keys() == {"default", "gloo-system"}
+    assert allowed(roles(gloo)["default"].inputs["rules"]) == allowed([*service_rules(), *object_rules()])
+    assert allowed(roles(gloo)["gloo-system"].inputs["rules"]) == allowed([*object_rules(), *own_rules()])
+
+
+def test_gloo_writes_upstreams_in_its_own_namespace_only() -> None:
+    writes = {"create", "update", "patch", "delete"}
+    assert {resource for _, resource, verb in allowed([*service_rules(), *object_rules()]) if verb in writes} == {
+        "upstreams/status",
+        "gateways/status",
+        "virtualservices/status",
+    }, "elsewhere it reports and does not change"
+    assert ("gloo.solo.io", "upstreams", "patch") in allowed(own_rules())
+
+
+def test_gloo_fed_reads_kubeconfigs_in_its_own_namespace_only(fed: Recorder) -> None:
+    assert not fed.of_kind("ClusterRole")
+    assert roles(fed).keys() == {"gloo-fed"}
+    assert allowed(roles(fed)["gloo-fed"].inputs["rules"]) == allowed(fed_rules())
+    assert ("", "secrets", "create") not in allowed(fed_rules())
+
+
+def test_gloo_fed_gets_its_command_line(fed: Recorder) -> None:
+    assert container(fed, "gloo-fed")["args"] == ["gloo-fed", "--namespace=gloo-fed", "--health-address=$(POD_IP):9978"]
+
+
+def test_a_role_is_bound_to_the_account_that_it_is_for(gloo: Recorder, fed: Recorder) -> None:
+    for program in (gloo, fed):
+        for binding in program.of_kind("RoleBinding"):
+            (subject,) = binding.inputs["subjects"]
+            account = program.one("ServiceAccount", subject["name"])
+            assert subject["namespace"] == account.metadata["namespace"]
+            assert binding.inputs["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": subject["name"]}
+            assert (subject["name"], binding.metadata["namespace"]) in {(role.key[1], role.metadata["namespace"]) for role in program.of_kind("Role")}
+
+
+def test_the_foundation_is_what_later_objects_need() -> None:
+    made: list[Any] = []
+    Recorder().run(
+        lambda: made.extend([Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 80}), GlooFed("fed", {})])
+    )
+    for component in made:
+        kinds = [type(resource).__name__ for resource in component.foundation]
+        assert kinds == ["Namespace", *["CustomResourceDefinition"] * 3], "and not the Deployments, which would be waited for"
+
+
+def test_the_program_gives_the_options_on(in_cluster: InCluster) -> None:
+    program = in_cluster(
+        lambda options: GlooFed("fed", {}, pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")])))
+    )
+    assert all(resource.provider.endswith("::cluster") for resource in program.kubernetes() if resource.type != "pulumi:providers:kubernetes")

@@ -1,0 +1,158 @@
+"""The configuration: what is accepted, and that everything else is refused before anything is created, by key, value and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pulumi
+import pytest
+from conftest import default_config, run_program
+
+from components.config import AppSettings, ClusterSettings, Color, ConfigError, HealthCheckSettings, Settings, parse
+from components.reading import duration
+
+pytestmark = pytest.mark.unit
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The default configuration with one value set, as `pulumi config set --path` does; `...` removes it."""
+    document: Any = copy.deepcopy(default_config())
+    place, *steps = path.replace("[", ".[").split(".")
+    keys = [place, *steps]
+    inner = document
+    for key in keys[:-1]:
+        inner = inner[_step(key)]
+    if value is ...:
+        del inner[_step(keys[-1])]
+    else:
+        inner[_step(keys[-1])] = value
+    assert isinstance(document, dict)
+    return document
+
+
+def _step(key: str) -> str | int:
+    return int(key.strip("[]")) if key.startswith("[") else key
+
+
+def test_the_defaults_are_the_guide() -> None:
+    settings = parse(default_config())
+    assert [cluster.name for cluster in settings.clusters] == ["local", "remote"], "the guide's two clusters"
+    assert settings.management.name == "local", "Gloo Federation runs in the local cluster"
+    assert settings.primary == AppSettings(color=Color.BLUE, cluster="local"), "blue serves from the local cluster"
+    assert settings.tiers == (AppSettings(color=Color.GREEN, cluster="remote"),), "green takes over from the remote one"
+    assert settings.health_check == HealthCheckSettings(interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
+        "the guide's numbers"
+    )
+
+
+def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
+    document = default_config()
+    document["clusters"].append({"name": "far", "region": "eu-west-1", "zone": "eu-west-1a"})
+    document["apps"].append({"color": "green", "cluster": "far"})
+    settings = parse(document)
+    assert settings.clusters[2] == ClusterSettings(name="far", region="eu-west-1", zone="eu-west-1a", management=False)
+    assert [tier.cluster for tier in settings.tiers] == ["remote", "far"], "tiers keep the order in which they are listed"
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded'),
+    ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
+    ("clusterKind", ..., "clusterKind: missing; allowed: embedded"),
+    ("proxyport", 8081, "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort"),
+    ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
+    ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
+    ("proxyPort", True, "proxyPort: true is not allowed; allowed: a whole number from 1 to 65535"),
+    ("clusters", [], "clusters: [] is not allowed; allowed: a list with at least one entry"),
+    ("clusters", "local", 'clusters: "local" is not allowed; allowed: a list with at least one entry'),
+    ("clusters[1]", "remote", 'clusters[1]: "remote" is not allowed; allowed: a mapping of keys to values'),
+    ("clusters[1].name", "Remote", "clusters[1].name: \"Remote\" is not allowed; allowed: 1 to 40 characters: a-z, 0-9 and inner '-'"),
+    ("clusters[1].name", "local", 'clusters[1].name: "local" is used twice, by clusters[0] too; each needs its own'),
+    ("clusters[1].zone", ..., "clusters[1].zone: missing; allowed: 1 to 63 characters: letters, digits and inner '-', '_' or '.'"),
+    (
+        "clusters[1].region",
+        "us east",
+        "clusters[1].region: \"us east\" is not allowed; allowed: 1 to 63 characters: letters, digits and inner '-', '_' or '.'",
+    ),
+    ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: management, name, region, zone"),
+    ("clusters[0].management", "yes", 'clusters[0].management: "yes" is not allowed; allowed: true, false'),
+    ("clusters[0].management", False, "clusters: management is true for []; it must be for exactly one cluster, where Gloo Federation is to run"),
+    (
+        "clusters[1].management",
+        True,
+        'clusters: management is true for ["local", "remote"]; it must be for exactly one cluster, where Gloo Federation is to run',
+    ),
+    ("apps[0].color", "red", 'apps[0].color: "red" is not allowed; allowed: blue, green'),
+    ("apps[0].colour", "blue", 'apps[0].colour: unknown key (its value is "blue"); allowed: cluster, color'),
+    ("apps[1].cluster", "far", 'apps[1].cluster: "far" is not one of the clusters; allowed: local, remote'),
+    ("apps", [{"color": "blue", "cluster": "local"}], 'apps: "blue" is alone; failover needs a second app'),
+    (
+        "apps",
+        [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local"}],
+        "apps[1]: blue in local is the primary, apps[0], which cannot take over from itself",
+    ),
+    (
+        "apps",
+        [{"color": "blue", "cluster": "local"}, {"color": "green", "cluster": "remote"}, {"color": "blue", "cluster": "remote"}],
+        'apps[2].cluster: "remote" has apps[1] to take over; each failover app needs its own cluster',
+    ),
+    ("healthCheck", 1, "healthCheck: 1 is not allowed; allowed: a mapping of keys to values"),
+    ("healthCheck.interval", "-1s", 'healthCheck.interval: "-1s" is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms'),
+    ("healthCheck.timeout", "0s", 'healthCheck.timeout: "0s" is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms'),
+    ("healthCheck.timeout", 1, "healthCheck.timeout: 1 is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms"),
+    ("healthCheck.healthyThreshold", 0, "healthCheck.healthyThreshold: 0 is not allowed; allowed: a whole number from 1 to 100"),
+    ("healthCheck.path", "/", 'healthCheck.path: unknown key (its value is "/"); allowed: healthyThreshold, interval, timeout, unhealthyThreshold'),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "problem"), REFUSED, ids=[f"{path}={value}"[:60] for path, value, _ in REFUSED])
+def test_what_is_not_allowed_is_refused_by_key_and_value(path: str, value: Any, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(changed(path, value))
+    assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    document = changed("apps[0].color", "red") | {"proxyPort": -1, "colour": "blue"}
+    with pytest.raises(ConfigError) as refused:
+        parse(document)
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["apps[0].color", "proxyPort", "colour"]
+
+
+def test_the_value_of_a_secret_key_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(default_config() | {"licenseKey": "hunter2"}, secret_keys=frozenset({"licenseKey"}))
+    assert "hunter2" not in str(refused.value), "an error message ends up in logs"
+    assert "licenseKey: unknown key (its value is [secret])" in str(refused.value)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_a_wrong_configuration_ends_the_program_before_anything_is_created(preview: bool) -> None:
+    recorded = []
+    with pytest.raises(pulumi.RunError) as ended:
+        recorded.append(run_program(preview=preview, changes={"proxyPort": -1, "color": "blue"}))
+    message = str(ended.value)
+    assert "refused; nothing was changed" in message
+    assert "  - proxyPort: -1 is not allowed" in message, "every problem has its line"
+    assert "  - color: unknown key" in message, "every problem has its line"
+    assert "pulumi config set --stack test --path 'service-failover:<key>' <value>" in message, "the next command"
+    assert not recorded, "the program did not run to its end"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("1s", "1s"), ("250ms", "0.25s"), ("0.50s", "0.5s"), ("10s", "10s"), ("100s", "100s"), ("3600s", "3600s"), ("1ms", "0.001s")],
+)
+def test_durations_become_those_of_protobuf(written: str, meant: str) -> None:
+    assert duration(written) == meant
+
+
+@pytest.mark.parametrize("written", ["", "1", "s", "-1s", "0s", "0ms", "3601s", "1m", "1 s", "1e3s", None, 1])
+def test_what_is_no_duration_is_refused(written: object) -> None:
+    assert duration(written) is None
+
+
+def test_settings_are_frozen() -> None:
+    settings: Settings = parse(default_config())
+    with pytest.raises(AttributeError):
+        settings.proxy_port = 1  # type: ignore[misc]
