@@ -36,7 +36,7 @@ class Stack:
 
     def pulumi(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` on the workspace. Ctrl-C reaches it as well (same process group), and it is given the time to end well."""
-        command = [str(toolchain.find("pulumi")), "--non-interactive", "--cwd", str(PROJECT), *arguments]
+        command = [str(toolchain.find("pulumi")), "--cwd", str(PROJECT), *arguments, *(["--non-interactive"] if capture else [])]
         with subprocess.Popen(
             command,
             env={**os.environ, **self.workspace.environment()},

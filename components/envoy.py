@@ -48,7 +48,15 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
                 "api_type": "GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "xds_cluster"}}],
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": "xds_cluster",
+                            # By default a gloo that was away for long is asked again after up to 30 s.
+                            "retry_policy": {"retry_back_off": {"base_interval": "0.2s", "max_interval": "1s"}},
+                        }
+                    }
+                ],
             },
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
             "lds_config": {"ads": {}, "resource_api_version": "V3"},

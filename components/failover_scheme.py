@@ -8,8 +8,8 @@ import pulumi_kubernetes as kubernetes
 
 from components.names import FED_NAMESPACE, GLOO_NAMESPACE, labels
 
-IN_FORCE = {"pulumi.com/waitFor": "jsonpath={.status.state}=ACCEPTED"}
-"""`pulumi up` ends when Gloo Federation has put the scheme into force, or says that it has not."""
+IN_FORCE = {"pulumi.com/waitFor": 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}'}
+"""Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before."""
 
 
 class ClusterUpstream(TypedDict):

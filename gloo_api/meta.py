@@ -5,6 +5,7 @@ It holds no field of any one resource and translates nothing; each noun has its 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -191,15 +192,12 @@ def _message(kind: str, message: str, value: object) -> str:
     if kind == "extra_forbidden":
         return "is not supported here, and ignoring it would serve more or check less than was asked for; remove it"
     allowed = message.removeprefix("Value error, ").replace("Input should be ", "").replace("greater than or equal to", "at least")
-    allowed = allowed[0].lower() + allowed[1:]
-    shown = (
-        f'"{value}"'
-        if isinstance(value, str)
-        else str(value)
-        if isinstance(value, int | float | bool) or value is None
-        else f"a {type(value).__name__}"
-    )
-    return f"{shown} is not allowed: {allowed}"
+    return f"{_shown(value)} is not allowed: {allowed[0].lower()}{allowed[1:]}"
+
+
+def _shown(value: object) -> str:
+    """Plain values as JSON has them; of anything else the type alone, for it may hold what nobody should read in a status."""
+    return json.dumps(value) if isinstance(value, str | int | float) or value is None else f"a {type(value).__name__}"
 
 
 def _unknown_below(value: object, path: str) -> tuple[str, ...]:

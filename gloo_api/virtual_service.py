@@ -43,7 +43,7 @@ class PreviousPriorities(Model):
 class RetryPolicy(Model):
     """Tries after the first one. It replaces the retries that a route to an Upstream with failover has by default."""
 
-    retry_on: str = Field("", description="Envoy's retry conditions, separated by commas.")
+    retry_on: str = Field("", description="Envoy's retry conditions, separated by commas. Default: none, nothing is retried.")
     num_retries: UInt32 = Field(1, description="Tries after the first one; 0 means none. Default: 1.")
     per_try_timeout: PositiveDuration | None = Field(
         None, description="How long each try may take to begin its answer. Default: the timeout of the route."

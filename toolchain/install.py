@@ -46,6 +46,10 @@ def install(names: Iterable[str] = (), *, all_for_tests: bool = False, progress:
 
 def require_platform() -> None:
     """Refuse a machine on which the embedded stack cannot run. Errors: InstallFailed."""
+    if sys.version_info < (3, 11):  # noqa: UP036 -- the machine's own Python runs this, whatever it is
+        raise InstallFailed(
+            f"Python 3.11 or later is needed, and {sys.executable} is {platform.python_version()}. Use another: make PYTHON=python3.12"
+        )
     if platform.system() != "Linux" or machine() not in MACHINES:
         raise InstallFailed(
             f"the embedded stack runs on Linux ({', '.join(MACHINES)}), and this is {platform.system()} ({machine()}). "

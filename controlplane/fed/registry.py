@@ -114,6 +114,8 @@ class Registry:
         member = self.members.get(name)
         if member is not None and member.synced:
             await self._write_instance(member, obj)
+        if outcome.state is FedState.PROCESSING and obj.get("status"):
+            return  # After a restart: nothing is known that would make what was said last wrong.
         desired = status.cluster_status(outcome, generation=generation(obj), namespace=self._gloo_namespace, time=status.now())
         await self._statuses.write(KUBERNETES_CLUSTER, obj, desired, outcome)
 

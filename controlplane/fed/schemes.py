@@ -100,13 +100,15 @@ class Schemes:
         except (Unreachable, Forbidden) as error:
             await self._say(scheme, Outcome(FedState.FAILED, f"{error}; it is tried again"))
             raise
-        await self._say(scheme, outcome)
+        if outcome is not None:
+            await self._say(scheme, outcome)
 
     async def _say(self, scheme: Object, outcome: Outcome) -> None:
         desired = status.scheme_status(outcome, generation=generation(scheme), namespace=self._namespace, time=status.now())
         await self._statuses.write(FAILOVER_SCHEME, scheme, desired, outcome)
 
-    async def _carry_out(self, obj: Object) -> Outcome:
+    async def _carry_out(self, obj: Object) -> Outcome | None:
+        """What came of it; None when a cluster is still being read, so that nothing new can be said yet."""
         try:
             scheme = FailoverScheme.parse(dict(obj))
         except InvalidResource as error:
@@ -118,11 +120,12 @@ class Schemes:
         member = self._registry.members.get(primary.cluster)
         if result.state is FedState.INVALID:
             return Outcome(result.state, result.message)
-        if member is None or (reading := self._being_read(scheme)):
-            waiting = f"cluster {primary.cluster} is not connected; see its KubernetesCluster" if member is None else f"reading {', '.join(reading)}"
-            if member is None or result.state is not FedState.ACCEPTED:
-                return Outcome(FedState.PENDING, waiting)
+        if member is None:
+            return Outcome(FedState.PENDING, f"cluster {primary.cluster} is not connected; see its KubernetesCluster")
         upstream = member.upstream(primary.key)
+        reading = self._being_read(scheme)
+        if reading and (upstream is None or result.state is not FedState.ACCEPTED):
+            return None if obj.get("status") else Outcome(FedState.PENDING, f"reading {', '.join(reading)}")
         if upstream is None:
             return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}" if member.lost is None else lost_text(member.lost))
         await self._hold(obj)

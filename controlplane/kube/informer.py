@@ -96,7 +96,7 @@ class Informer:
                 if self._lasted:
                     continue
             except Gone:
-                log.info("version expired, listing again", extra=self._extra())
+                log.debug("version expired, listing again", extra=self._extra())
                 version = ""
             except Unreachable as error:
                 self._missed(error)
@@ -152,7 +152,7 @@ class Informer:
 
     def _found(self) -> None:
         if self.lost is not None:
-            log.info("API server is back", extra=self._extra())
+            log.debug("watched again", extra=self._extra())
             self.lost = None
             self._on_lost()
 
@@ -160,7 +160,7 @@ class Informer:
         reason = str(error) if isinstance(error, KubeError) else f"{type(error).__name__}: not a Kubernetes answer"
         # One broken watch is normal (a restart, an idle connection that was dropped): lost is a server that does not take the next one either.
         if self.lost is None and (self._backoff.failures > 0 or not self.synced.is_set()):
-            log.warning("API server lost; keeping what is known", extra=self._extra(reason=reason, objects=len(self.objects)))
+            log.debug("watch lost", extra=self._extra(reason=reason, objects=len(self.objects)))
             self.lost = Lost(since=time.time(), reason=reason)
             self._on_lost()
 

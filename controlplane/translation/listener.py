@@ -45,9 +45,19 @@ def translate_gateway(
     if spec.tcp_gateway is not None:
         tcp.add_filter_chains(listener, gateway, secrets=secrets, destinations=destinations, report=report)
         return None if report.rejected else ListenerResult(listener=listener, route_name=None)
-    route_name = f"{listener.name}-routes"
-    listener.filter_chains.append(_http_chain(gateway.metadata.name, route_name=route_name))
-    return ListenerResult(listener=listener, route_name=route_name)
+    name = route_name(spec)
+    listener.filter_chains.append(_http_chain(gateway.metadata.name, route_name=name))
+    return ListenerResult(listener=listener, route_name=name)
+
+
+def listener_name(spec: GatewaySpec) -> str:
+    """The name of a Gateway's listener. It has address and port, so that a Gateway which moves gets a new one and the old one drains."""
+    return f"listener-{spec.bind_address}-{spec.bind_port}"
+
+
+def route_name(spec: GatewaySpec) -> str:
+    """The name of the route configuration that an HTTP Gateway's listener asks for."""
+    return f"{listener_name(spec)}-routes"
 
 
 def serves(gateway: HttpGateway, service: VirtualService) -> bool:
@@ -66,14 +76,14 @@ def selected(gateway: HttpGateway, services: Mapping[Key, VirtualService]) -> li
 
 
 def _bound(spec: GatewaySpec, *, proxy: ProxyRef, report: Reporter) -> listener_pb2.Listener:
-    """A listener with name and address. Its name has both, so that a Gateway which moves gets a new one and the old one drains."""
+    """A listener with name and address."""
     host = spec.bind_address
     if not wire.is_ip(host):
         report.error("spec.bindAddress", f'"{host}" is not allowed: an IP address, "::" or "0.0.0.0"')
     elif ipaddress.ip_address(host).is_unspecified and proxy.bind_address:
         host = proxy.bind_address
     address = wire.socket_address(host, spec.bind_port, ipv4_compat=host == "::")
-    return listener_pb2.Listener(name=f"listener-{spec.bind_address}-{spec.bind_port}", address=address)
+    return listener_pb2.Listener(name=listener_name(spec), address=address)
 
 
 def _http_chain(stat_prefix: str, *, route_name: str) -> listener_components_pb2.FilterChain:

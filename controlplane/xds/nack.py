@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from controlplane.log import redact
 from controlplane.xds.resources import ResourceType
 
+_LONGEST = 1000
 _NOT_IN_NAME = r"[\w.~:/-]"
 
 
@@ -30,6 +32,17 @@ def offenders(message: str, candidates: Iterable[str]) -> frozenset[str]:
     if len(names) == 1:
         return names
     return frozenset(name for name in names if _mentions(message, name))
+
+
+def readable(message: str) -> str:
+    """Envoy's reason on one line of bounded length.
+
+    When a rule of the protocol is broken, Envoy prints the whole resource before the reason. That is left out: it is long, and of a Secret it would
+    be the key.
+    """
+    reason = message.rpartition("\n: ")[2] if message.startswith("goo.gle/debug") else message
+    text = redact(" ".join(reason.split()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _mentions(message: str, name: str) -> bool:

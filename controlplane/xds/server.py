@@ -18,6 +18,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
 from controlplane.xds.cache import ProxyKey, Session, SnapshotCache
+from controlplane.xds.nack import readable
 from controlplane.xds.resources import ResourceType
 from controlplane.xds.stream import Request, Response, Stream, Verdict
 
@@ -126,6 +127,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
                 self._cache.set_rejections(session, stream.rejections())
         finally:
             reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     def _receive(self, session: Session, stream: Stream, message: Any) -> None:
         type_ = ResourceType.from_url(message.type_url)
@@ -140,7 +142,7 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         if verdict is Verdict.ACK:
             self._cache.accepted(session.key, type_, resources)
         elif verdict is Verdict.NACK:
-            log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": error})
+            log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": readable(error or "")})
 
 
 async def _read(requests: AsyncIterator[DiscoveryRequest], inbox: deque[DiscoveryRequest], wake: asyncio.Event) -> None:

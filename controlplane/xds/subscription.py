@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from controlplane.xds.nack import Rejection, offenders
+from controlplane.xds.nack import Rejection, offenders, readable
 from controlplane.xds.resources import Resource, ResourceType
 
 WILDCARD = "*"
@@ -42,7 +42,7 @@ class Subscription:
     accepted: Entries = field(default_factory=dict)
     awaiting: Entries | None = None
     rejected: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(name, version) → Envoy's message, of resources known to be refused."""
+    """(name, version) → Envoy's reason, of resources known to be refused."""
     suspects: set[str] = field(default_factory=set)
     """Names of a refused response whose message names none: sent one by one from then on, until it is known which one is bad."""
     held: tuple[frozenset[tuple[str, str]], str] | None = None
@@ -90,13 +90,14 @@ class Subscription:
         entries, self.awaiting = self.awaiting or {}, None
         new = [name for name, entry in entries.items() if self.accepted.get(name) != entry]
         blamed = offenders(message, new)
+        reason = readable(message)
         self.sent = dict(self.accepted)
         unknown_in_use = self.type.full_state and self.resumed and any(name not in self.accepted and name not in last_good for name in blamed)
         if blamed and not unknown_in_use:
-            self.rejected.update(((name, entries[name].resource.version), message) for name in blamed)
+            self.rejected.update(((name, entries[name].resource.version), reason) for name in blamed)
         elif self.type.full_state:
             # Leaving out what is refused would delete what the client may still serve by that name: keep everything as it is.
-            self.held = (keys(entries), message)
+            self.held = (keys(entries), reason)
         else:
             self.suspects.update(new)
 

@@ -150,7 +150,10 @@ def test_the_scheme_is_the_guides(in_cluster: InCluster) -> None:
 def test_the_program_ends_when_the_scheme_is_in_force(in_cluster: InCluster) -> None:
     program = in_cluster(lambda options: FailoverScheme("failover", {"primary": {"cluster": "a", "upstream": "u"}, "tiers": []}, options))
     resource = program.one("FailoverScheme", "failover-scheme")
-    assert resource.metadata["annotations"]["pulumi.com/waitFor"] == "jsonpath={.status.state}=ACCEPTED"
+    assert (
+        resource.metadata["annotations"]["pulumi.com/waitFor"]
+        == """jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}"""
+    )
     assert resource.create_timeout == "2m", "and says so when it does not get there"
 
 

@@ -29,6 +29,8 @@ class ApiDouble:
         self.requests: list[tuple[str, str]] = []
         self.failing: tuple[int, str] | None = None
         """Answer every request with this status and message."""
+        self.token = "first"
+        """The only one that is accepted."""
         self.port = 0
         self._version = 100
         self._events: list[tuple[int, str, str, dict[str, Any]]] = []
@@ -59,7 +61,7 @@ class ApiDouble:
         return json.dumps(
             {
                 "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-                "users": [{"name": "u", "user": {"token": "not-a-secret"}}],
+                "users": [{"name": "u", "user": {"token": self.token}}],
                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
                 "current-context": "x",
             }
@@ -84,7 +86,14 @@ class ApiDouble:
         return obj
 
     async def remove(self, kind: Kind, namespace: str, name: str) -> None:
-        await self._store((kind.plural, namespace, name), None)
+        await self._delete((kind.plural, namespace, name))
+
+    async def _delete(self, path: Path) -> None:
+        obj = self.objects.get(path)
+        if obj is not None and obj["metadata"].get("finalizers"):
+            await self._store(path, {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+        else:
+            await self._store(path, None)
 
     def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((kind.plural, namespace, name))
@@ -120,7 +129,10 @@ class ApiDouble:
                 headers = {line.split(":", 1)[0].lower(): line.split(":", 1)[1].strip() for line in head[1:] if ":" in line}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 method, target, _ = head[0].split(" ")
-                await self._route(method, target, json.loads(body) if body else {}, headers.get("content-type", ""), writer)
+                if headers.get("authorization") == f"Bearer {self.token}":
+                    await self._route(method, target, json.loads(body) if body else {}, headers.get("content-type", ""), writer)
+                else:
+                    _send(writer, 401, _status(401, "Unauthorized", "Unauthorized"))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -157,7 +169,7 @@ class ApiDouble:
         if uid and (before is None or before["metadata"]["uid"] != uid):
             return _send(writer, 409, _status(409, "Conflict", "uid mismatch"))
         if method == "DELETE":
-            await self._store(path, None)
+            await self._delete(path)
             return _send(writer, 200, {"status": "Success"})
         merged = _apply(before, body, query.get("fieldManager", "merge"), subresource) if "apply" in content_type else _merge(before or {}, body)
         merged["metadata"].setdefault("uid", f"uid-{self._version}")

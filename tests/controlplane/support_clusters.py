@@ -143,7 +143,9 @@ async def deploy(client: KubeClient, name: str, *, namespace: str, image: str, a
     await client.apply(DEPLOYMENT, {"metadata": {"namespace": namespace, "name": name}, "spec": spec}, manager="test", force=True)
 
 
-async def serve(client: KubeClient, name: str, *, namespace: str, port: int, port_name: str, labels: dict[str, str], type_: str = "ClusterIP") -> None:
+async def serve(
+    client: KubeClient, name: str, *, namespace: str, port: int, port_name: str, labels: dict[str, str], type_: str = "ClusterIP"
+) -> None:
     ports = [{"name": port_name, "port": port, "targetPort": port, "protocol": "TCP"}]
     body = {"metadata": {"namespace": namespace, "name": name}, "spec": {"selector": labels, "ports": ports, "type": type_}}
     await client.apply(SERVICE, body, manager="test", force=True)

@@ -36,7 +36,7 @@ from support_envoy import free_port
 from controlplane.fed.kinds import FAILOVER_SCHEME, GLOO_INSTANCE, KUBERNETES_CLUSTER, UPSTREAM
 from controlplane.gloo.kinds import GATEWAY, VIRTUAL_SERVICE
 from controlplane.kube.client import KubeClient
-from controlplane.kube.objects import POD, SECRET, SERVICE
+from controlplane.kube.objects import EVENT, POD, SECRET, SERVICE
 
 pytestmark = pytest.mark.cluster
 
@@ -225,6 +225,8 @@ async def test_two_clusters_fail_over_and_heal(clusters: tuple[Cluster, Cluster]
         obj = await fetch(local, FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
         await local.delete(FAILOVER_SCHEME, namespace="gloo-fed", name="failover-scheme", uid=obj["metadata"]["uid"])
         await until(gone, "the cluster of the primary is not registered any more, so nothing holds the scheme")
+        events = (await local.list(EVENT, namespace="gloo-fed")).items
+        assert [each["reason"] for each in events] == ["PrimaryNotCleaned"], "an event says what was left"
         await register(local, local_cluster)
 
         async def clean() -> bool:

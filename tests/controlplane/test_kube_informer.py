@@ -122,6 +122,20 @@ async def test_an_error_of_the_server_is_survived():
             await asyncio.wait_for(informer.synced.wait(), 5)
 
 
+async def test_a_rotated_token_is_read_again():
+    async with api_double() as api:
+        seen = Seen()
+        informer = informer_of(api.client(), seen)
+        async with running(informer.run()):
+            await asyncio.wait_for(informer.synced.wait(), 5)
+            api.token = "second"
+            api.drop_connections()
+            await api.put(SERVICE, "default", "later", spec={})
+            await eventually(
+                lambda: ("default", "later") in informer.objects, "the kubeconfig has the new token, and is read when the old one is refused"
+            )
+
+
 async def test_a_change_of_status_alone_does_not_wake_who_does_not_read_it():
     async with api_double() as api:
         await api.put(SERVICE, "default", "it", spec={"a": 1})

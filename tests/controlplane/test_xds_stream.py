@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controlplane.xds.nack import offenders
+from controlplane.xds.nack import offenders, readable
 from controlplane.xds.resources import Resource, ResourceSet, ResourceType, digest
 from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.stream import Request, Response, Stream, Verdict
@@ -348,3 +348,12 @@ def test_versions_are_equal_for_equal_content_on_another_stream():
 )
 def test_offenders_are_found_as_whole_names(message: str, expected: set[str]):
     assert offenders(message, ["default-blue_gloo", "default-blue_gloo-2", "other"]) == expected
+
+
+def test_a_reason_is_one_line_without_the_resource_that_envoy_prints_before_it():
+    message = (
+        'goo.gle/debugonly  \nname: "cert"\ntls_certificate {\n  private_key { inline_string: "x" }\n}\n: Proto constraint validation failed (Bad)'
+    )
+    assert readable(message) == "Proto constraint validation failed (Bad)", "a status is for people, and a printed Secret is a leak"
+    assert readable("Error adding cluster(s) a:\n  reason") == "Error adding cluster(s) a: reason", "other messages are kept whole"
+    assert len(readable("x" * 100_000)) < 1100, "but not at any length"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,19 +14,20 @@ from embedded_support import Driven
 
 @dataclass(frozen=True)
 class Pair:
-    """Two running clusters, what their starts printed, and the seconds both took together."""
+    """Two running clusters, what their starts printed, the seconds both took together, and how busy the machine was before (processes a core)."""
 
     local: Driven
     remote: Driven
     kubeconfigs: tuple[str, str]
     seconds: float
+    load: float
 
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     root = tmp_path_factory.mktemp("clusters")
     clusters = Driven("local", root / "local"), Driven("remote", root / "remote")
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0] / (os.cpu_count() or 1)
     try:
         starts = [cluster.begin("start") for cluster in clusters]
         for cluster, start in zip(clusters, starts, strict=True):
@@ -37,7 +39,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         seconds = time.monotonic() - began
         for start, (_, errors) in zip(starts, outputs, strict=True):
             assert start.returncode == 0, errors
-        yield Pair(*clusters, kubeconfigs=(outputs[0][0], outputs[1][0]), seconds=seconds)
+        yield Pair(*clusters, kubeconfigs=(outputs[0][0], outputs[1][0]), seconds=seconds, load=load)
     finally:
         for cluster in clusters:
             cluster.run("delete")

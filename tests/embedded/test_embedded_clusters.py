@@ -76,8 +76,8 @@ def hanging(pair: Pair) -> ProcessId:
 
 
 def test_both_are_ready_within_seconds_of_their_start(pair: Pair) -> None:
-    # 8 s on two free cores; a machine that also runs other tests gets twice that.
-    assert pair.seconds < 16, f"both ready after {pair.seconds:.1f} s"
+    allowed = 8 * max(1.0, pair.load)  # on free cores; on a busy machine a process gets its share of them
+    assert pair.seconds < allowed, f"both ready after {pair.seconds:.1f} s at {pair.load:.1f} processes a core"
     for cluster in (pair.local, pair.remote):
         status = cluster.status()
         assert status["ready"], status

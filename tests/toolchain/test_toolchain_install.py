@@ -184,6 +184,12 @@ def with_release(release: Release, *, built: bool = True) -> Tool:
     return Tool(name="pulumi", why="test", releases=dict.fromkeys(("x86_64", "aarch64"), release), built=module if built else None)
 
 
+def test_an_old_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 10, 12))
+    with pytest.raises(toolchain.InstallFailed, match=r"Python 3.11 or later is needed"):
+        require_platform()
+
+
 @pytest.mark.parametrize(("system", "machine"), [("Darwin", "arm64"), ("Linux", "riscv64")])
 def test_a_machine_that_cannot_run_the_stack_is_told_so(monkeypatch: pytest.MonkeyPatch, system: str, machine: str) -> None:
     monkeypatch.setattr("platform.system", lambda: system)

@@ -152,7 +152,7 @@ def failover_tls(cluster: Cluster) -> UpstreamTlsContext:
 def test_the_own_endpoints_are_plain_and_the_failover_endpoint_is_mutual_tls() -> None:
     translation = translated(blue())
     cluster, assignment = cluster_of(translation), translation.endpoints[BLUE_CLUSTER]
-    own, other = (group.lb_endpoints[0] for group in assignment.endpoints)  # type: ignore[attr-defined]
+    own, other = (group.lb_endpoints[0] for group in assignment.endpoints)
     assert not cluster.HasField("transport_socket"), "without sslConfig the Upstream's own endpoints are plain text"
     assert not own.metadata.filter_metadata, "an endpoint without a match uses the cluster's own transport socket"
     (match,) = cluster.transport_socket_matches
@@ -211,7 +211,7 @@ def test_own_tls_settings_are_for_all_endpoints_without_their_own() -> None:
 )
 def test_a_bad_failover_secret_costs_the_failover_endpoint_and_not_the_primary(secrets: dict[Key, object], why: str) -> None:
     translation = translated(blue(), secrets=secrets)
-    own, other = translation.endpoints[BLUE_CLUSTER].endpoints  # type: ignore[attr-defined]
+    own, other = translation.endpoints[BLUE_CLUSTER].endpoints
     assert len(own.lb_endpoints) == 1, "the primary goes on"
     assert not other.lb_endpoints, "a failover without its TLS settings would leak or fail"
     report = report_of(translation, "Upstream", BLUE)
@@ -265,7 +265,7 @@ def test_connections_of_a_tcp_proxy_leave_an_unhealthy_endpoint() -> None:
 def test_overprovisioning_and_panic_are_the_users() -> None:
     given = {**failover(lb_endpoint()), "policy": {"overprovisioningFactor": 600}}
     translation = translated(blue(failover=given, loadBalancerConfig={"healthyPanicThreshold": 0}))
-    assert translation.endpoints[BLUE_CLUSTER].policy.overprovisioning_factor.value == 600, "as written"  # type: ignore[attr-defined]
+    assert translation.endpoints[BLUE_CLUSTER].policy.overprovisioning_factor.value == 600, "as written"
     config = cluster_of(translation).common_lb_config
     assert config.HasField("healthy_panic_threshold"), "zero is a value, not an absence"
 
@@ -277,7 +277,7 @@ def test_locality_weights_count_when_asked_for() -> None:
     assert "loadBalancingWeight: 1 has no effect" in report_of(silent, "Upstream", BLUE).reason, "Envoy would ignore it in silence"
     asked = translated(blue(failover=given, loadBalancerConfig={"localityWeightedLbConfig": {}}))
     assert cluster_of(asked).common_lb_config.HasField("locality_weighted_lb_config"), "asked for"
-    weights = [group.load_balancing_weight.value for group in asked.endpoints[BLUE_CLUSTER].endpoints]  # type: ignore[attr-defined]
+    weights = [group.load_balancing_weight.value for group in asked.endpoints[BLUE_CLUSTER].endpoints]
     assert weights == [1, 1, 3], "a locality without a weight would get no request at all, so the primary has one too"
 
 

@@ -18,7 +18,7 @@ def pod(number: int, **conditions: Any) -> dict[str, Any]:
 
 
 def addresses(translation: Translation, *, priority: int = 0) -> list[str]:
-    groups = (group for group in translation.endpoints[BLUE_CLUSTER].endpoints if group.priority == priority)  # type: ignore[attr-defined]
+    groups = (group for group in translation.endpoints[BLUE_CLUSTER].endpoints if group.priority == priority)
     found = [endpoint.endpoint.address.socket_address for group in groups for endpoint in group.lb_endpoints]
     return [f"{address.address}:{address.port_value}" for address in found]
 
@@ -66,7 +66,7 @@ def test_slices_of_another_service_are_not_touched() -> None:
 
 def test_a_failover_takes_over_when_there_is_no_endpoint() -> None:
     translation = with_slices()
-    assert [group.priority for group in translation.endpoints[BLUE_CLUSTER].endpoints] == [0, 1], "priority 0 keeps its place"  # type: ignore[attr-defined]
+    assert [group.priority for group in translation.endpoints[BLUE_CLUSTER].endpoints] == [0, 1], "priority 0 keeps its place"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_static_hosts_by_address_use_eds_and_by_name_use_dns() -> None:
     hosts = [{"addr": "10.77.0.1", "port": 80, "loadBalancingWeight": 3}, {"addr": "10.77.0.2", "port": 80}]
     translation = translated(upstream(spec={"static": {"hosts": hosts}}))
     assert addresses(translation) == ["127.77.0.1:80", "127.77.0.2:80"], "static hosts are realised, too"
-    first = translation.endpoints[BLUE_CLUSTER].endpoints[0].lb_endpoints[0]  # type: ignore[attr-defined]
+    first = translation.endpoints[BLUE_CLUSTER].endpoints[0].lb_endpoints[0]
     assert first.load_balancing_weight.value == 3, "as written"
     named = cluster_of(translated(upstream(spec={"static": {"hosts": [{"addr": "example.com", "port": 80}]}})))
     assert named.type == Cluster.STRICT_DNS, "Envoy resolves names"
@@ -104,7 +104,7 @@ def test_an_endpoints_own_health_check_settings_arrive_and_an_empty_one_is_not_s
     def check(given: dict[str, Any] | None) -> Any:
         more = {} if given is None else {"healthCheckConfig": given}
         translation = translated(blue(failover=failover(lb_endpoint(**more))))
-        return translation.endpoints[BLUE_CLUSTER].endpoints[1].lb_endpoints[0].endpoint  # type: ignore[attr-defined]
+        return translation.endpoints[BLUE_CLUSTER].endpoints[1].lb_endpoints[0].endpoint
 
     assert check({"hostname": "green", "portValue": 9}).health_check_config.hostname == "green", "as written"
     assert check({"portValue": 9}).health_check_config.port_value == 9, "as written"
@@ -120,11 +120,11 @@ def test_a_path_per_endpoint_is_reported() -> None:
 def test_localities_arrive() -> None:
     place = {"lbEndpoints": [lb_endpoint()], "locality": {"region": "us-east-1", "zone": "c", "subZone": "d"}}
     translation = translated(blue(failover={"prioritizedLocalities": [{"localityEndpoints": [place]}]}))
-    locality = translation.endpoints[BLUE_CLUSTER].endpoints[1].locality  # type: ignore[attr-defined]
+    locality = translation.endpoints[BLUE_CLUSTER].endpoints[1].locality
     assert (locality.region, locality.zone, locality.sub_zone) == ("us-east-1", "c", "d"), "metrics by zone say who served"
 
 
 def test_a_priority_without_endpoints_keeps_its_place() -> None:
     given = {"prioritizedLocalities": [{"localityEndpoints": []}, *failover(lb_endpoint())["prioritizedLocalities"]]}
-    priorities = [group.priority for group in translated(blue(failover=given)).endpoints[BLUE_CLUSTER].endpoints]  # type: ignore[attr-defined]
+    priorities = [group.priority for group in translated(blue(failover=given)).endpoints[BLUE_CLUSTER].endpoints]
     assert priorities == [0, 1, 2], "an endpoint that moves up must prove its health again (envoy#35243)"

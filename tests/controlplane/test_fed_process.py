@@ -1,0 +1,283 @@
+"""`gloo-fed` as a whole, in this process, against API doubles of a management cluster (also the primary's) and a remote one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from support_api import ApiDouble, api_double, eventually
+
+from controlplane.fed import process
+from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, UPSTREAM
+from controlplane.fed.process import Options
+from controlplane.kube.objects import DEPLOYMENT, NODE, SECRET, SERVICE
+
+pytestmark = pytest.mark.unit
+
+BLUE, GREEN = "default-service-blue-10000", "default-service-green-10000"
+LABELS = {"gateway-proxy": "live", "gateway-proxy-id": "gateway-proxy", "gloo": "gateway-proxy"}
+SCHEME = {
+    "primary": {"clusterName": "local", "name": BLUE, "namespace": "gloo-system"},
+    "failoverGroups": [{"priorityGroup": [{"cluster": "remote", "upstreams": [{"name": GREEN, "namespace": "gloo-system"}]}]}],
+}
+
+
+@dataclass
+class World:
+    """Two API servers; gloo-fed's own is that of `local`."""
+
+    local: ApiDouble
+    remote: ApiDouble
+    options: Options
+
+    @asynccontextmanager
+    async def fed(self) -> AsyncIterator[None]:
+        task = asyncio.ensure_future(process.main(self.options))
+        try:
+            yield
+            if task.done():
+                task.result()
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def register(self, name: str, api: ApiDouble, *, kubeconfig: str | None = None) -> None:
+        text = api.kubeconfig() if kubeconfig is None else kubeconfig
+        data = {"kubeconfig": base64.b64encode(text.encode()).decode()}
+        await self.local.put(SECRET, "gloo-fed", name, type="solo.io/kubeconfig", data=data)
+        meta = {"annotations": {"servicefailover.dev/gateway-identity": f"failover-gateway.{name}"}}
+        await self.local.put(KUBERNETES_CLUSTER, "gloo-fed", name, spec={"secretName": name}, metadata=meta)
+
+    async def scheme(self, name: str = "failover-scheme", **changes: Any) -> None:
+        await self.local.put(FAILOVER_SCHEME, "gloo-fed", name, spec={**SCHEME, **changes})
+
+    def state(self, name: str = "failover-scheme") -> tuple[str, str]:
+        status = (self.local.get(FAILOVER_SCHEME, "gloo-fed", name) or {}).get("status") or {}
+        return status.get("state", ""), status.get("message", "")
+
+    def cluster_state(self, name: str) -> tuple[str, str]:
+        status = (self.local.get(KUBERNETES_CLUSTER, "gloo-fed", name) or {}).get("status") or {}
+        entry = (status.get("status") or [{}])[0]
+        return entry.get("state", ""), entry.get("message", "")
+
+    def failover(self, name: str = BLUE) -> Any:
+        return ((self.local.get(UPSTREAM, "gloo-system", name) or {}).get("spec") or {}).get("failover")
+
+    async def accepted(self) -> None:
+        await eventually(lambda: self.state()[0] == "ACCEPTED", "the scheme is accepted")
+
+    def writes(self) -> list[tuple[str, str]]:
+        return [(method, path) for api in (self.local, self.remote) for method, path in api.requests if method != "GET"]
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch, tmp_path) -> AsyncIterator[World]:
+    async with api_double() as local, api_double() as remote:
+        path = tmp_path / "kubeconfig"
+        path.write_text(local.kubeconfig())
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        for api, upstream in ((local, BLUE), (remote, GREEN)):
+            await api.put(UPSTREAM, "gloo-system", upstream, manager="gloo-discovery", spec={"kube": {"serviceName": "s"}})
+            template = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"image": "envoyproxy/envoy:v1.40.0"}]}}
+            await api.put(DEPLOYMENT, "gloo-system", "gateway-proxy", spec={"selector": {"matchLabels": LABELS}, "template": template})
+        await put_failover_service(remote, "10.78.192.1")
+        await remote.put(NODE, "", "node", metadata={"labels": {"topology.kubernetes.io/region": "us-west-2"}}, status={})
+        yield World(
+            local=local,
+            remote=remote,
+            options=Options(namespace="gloo-fed", gloo_namespace="gloo-system", health_address=None, started=time.monotonic()),
+        )
+
+
+async def put_failover_service(api: ApiDouble, address: str) -> None:
+    ports = [{"name": "failover", "port": 15443, "targetPort": 15443}]
+    spec = {"type": "LoadBalancer", "selector": {"gateway-proxy": "live"}, "ports": ports}
+    await api.put(SERVICE, "gloo-system", "failover", spec=spec, status={"loadBalancer": {"ingress": [{"ip": address}]}})
+
+
+async def ready(world: World) -> None:
+    await world.register("local", world.local)
+    await world.register("remote", world.remote)
+    await world.scheme()
+
+
+def addresses(failover: Any) -> list[str]:
+    return [
+        endpoint["address"]
+        for priority in (failover or {}).get("prioritizedLocalities", [])
+        for locality in priority["localityEndpoints"]
+        for endpoint in locality["lbEndpoints"]
+    ]
+
+
+async def test_a_scheme_becomes_the_failover_of_its_primary_and_nothing_else_is_touched(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        assert addresses(world.failover()) == ["10.78.192.1"], "the address of the remote failover Service"
+        assert world.local.get(UPSTREAM, "gloo-system", BLUE)["spec"]["kube"] == {"serviceName": "s"}, "the rest of the primary is not gloo-fed's"
+        assert world.remote.get(GLOO_INSTANCE, "gloo-fed", "remote-gloo-system") is None, "the remote cluster is only read"
+        instance = world.local.get(GLOO_INSTANCE, "gloo-fed", "remote-gloo-system")
+        assert instance["spec"]["region"] == "us-west-2", "what was found is described in the management cluster"
+        status = world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")["status"]
+        assert status["namespacedStatuses"]["gloo-fed"]["state"] == status["state"] == "ACCEPTED", "flat, and by namespace"
+        assert status["observedGeneration"] == 1
+        assert all(method != "POST" for method, _ in world.writes()), "nothing went wrong, so there is no event"
+
+
+async def test_when_all_is_done_nothing_is_written_any_more(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await asyncio.sleep(0.2)
+        done = len(world.writes())
+        await asyncio.sleep(0.3)
+        assert len(world.writes()) == done, "its own writes start nothing"
+    async with world.fed():
+        await asyncio.sleep(0.4)
+        assert len(world.writes()) == done, "and neither does a restart: everything is as it should be"
+
+
+async def test_a_new_address_of_the_remote_gateway_is_followed_at_once(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        start = time.monotonic()
+        await put_failover_service(world.remote, "10.78.192.2")
+        await eventually(lambda: addresses(world.failover()) == ["10.78.192.2"], "the failover follows")
+        assert time.monotonic() - start < 0.3, "an event, not a poll"
+
+
+async def test_the_order_in_which_things_appear_does_not_matter(world: World):
+    async with world.fed():
+        await world.scheme()
+        await eventually(lambda: world.state()[0] == "INVALID", "nothing is registered")
+        await world.register("remote", world.remote)
+        await world.register("local", world.local)
+        await world.accepted()
+        await world.local.remove(UPSTREAM, "gloo-system", BLUE)
+        await eventually(lambda: world.state()[0] == "PENDING", "the primary is gone")
+        assert world.local.get(UPSTREAM, "gloo-system", BLUE) is None, "and is not brought back as nothing but a failover"
+        await world.local.put(UPSTREAM, "gloo-system", BLUE, spec={"kube": {"serviceName": "s"}})
+        await world.accepted()
+        assert addresses(world.failover()) == ["10.78.192.1"], "the new primary has it again"
+
+
+async def test_the_end_of_a_scheme_cleans_its_primary(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        assert world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")["metadata"]["finalizers"] == [FINALIZER]
+        await world.local.remove(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
+        await eventually(lambda: world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme") is None, "it goes")
+        await eventually(lambda: world.failover() is None, "and so does what it made")
+
+
+async def test_a_change_of_the_primary_moves_the_failover(world: World):
+    await world.local.put(UPSTREAM, "gloo-system", "other", spec={"kube": {"serviceName": "other"}})
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await world.scheme(primary={"clusterName": "local", "name": "other", "namespace": "gloo-system"})
+        await eventually(lambda: world.failover("other"), "the new primary fails over")
+        await eventually(lambda: world.failover(BLUE) is None, "the old one does not any more")
+
+
+async def test_a_deleted_scheme_is_not_held_by_a_cluster_that_is_not_there(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await world.local.remove(KUBERNETES_CLUSTER, "gloo-fed", "local")
+        await world.local.remove(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
+        await eventually(lambda: world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme") is None, "the finalizer is released")
+        events = [obj for (plural, _, _), obj in world.local.objects.items() if plural == "events"]
+        assert [event["reason"] for event in events] == ["PrimaryNotCleaned"], "an event says what was left"
+        assert world.failover(), "which is this"
+        await world.register("local", world.local)
+        await eventually(lambda: world.failover() is None, "and it is removed when the cluster is there again")
+
+
+async def test_a_deleted_scheme_is_not_held_by_a_lost_cluster(world: World):
+    async with api_double() as primary:
+        await primary.put(UPSTREAM, "gloo-system", BLUE, spec={"kube": {"serviceName": "s"}})
+        await world.register("local", primary)
+        await world.register("remote", world.remote)
+        await world.scheme()
+        async with world.fed():
+            await world.accepted()
+            await primary.stop()
+            await eventually(lambda: world.cluster_state("local")[0] == "FAILED", "the loss is noticed")
+            await world.local.remove(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
+            await eventually(lambda: world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme") is None, "the finalizer is released")
+
+
+async def test_a_lost_remote_cluster_takes_nothing_away_and_is_flagged(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await world.remote.stop()
+        await eventually(lambda: world.cluster_state("remote")[0] == "FAILED", "the loss is in the status of the cluster")
+        await eventually(lambda: "does not answer since" in world.state()[1], "and in that of the scheme")
+        assert world.state()[0] == "ACCEPTED", "which is still carried out"
+        assert addresses(world.failover()) == ["10.78.192.1"], "with the address that was known"
+    async with world.fed():
+        await asyncio.sleep(0.4)
+        assert addresses(world.failover()) == ["10.78.192.1"], "also after a restart, which has never seen the remote cluster"
+        assert world.local.get(GLOO_INSTANCE, "gloo-fed", "remote-gloo-system"), "since the instance is still written"
+        await world.remote.start()
+        await eventually(lambda: world.cluster_state("remote") == ("ACCEPTED", ""), "it is found again by itself", seconds=8)
+        await eventually(lambda: world.state() == ("ACCEPTED", ""), "and nothing is left to say")
+
+
+async def test_a_cluster_that_is_not_registered_any_more_has_no_instance(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await world.local.remove(KUBERNETES_CLUSTER, "gloo-fed", "remote")
+        await eventually(lambda: world.local.get(GLOO_INSTANCE, "gloo-fed", "remote-gloo-system") is None, "it goes")
+        await eventually(lambda: world.state()[0] == "INVALID", "the scheme names a cluster that is not registered")
+        assert addresses(world.failover()) == ["10.78.192.1"], "but a working failover is not taken away by a mistake elsewhere"
+
+
+async def test_two_schemes_cannot_have_one_primary(world: World):
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await world.scheme("second")
+        await eventually(lambda: world.state("second")[0] == "INVALID", "the second is refused")
+        assert "gloo-fed/failover-scheme" in world.state("second")[1], "and told who has it"
+        await world.local.remove(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
+        await eventually(lambda: world.state("second")[0] == "ACCEPTED", "until it is free")
+        assert addresses(world.failover()) == ["10.78.192.1"], "without a moment in between for the second to lose it"
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "state", "part"),
+    [
+        ("not: [a, kubeconfig", "INVALID", "is not YAML"),
+        ("{}", "INVALID", "lacks or misnames a field"),
+    ],
+)
+async def test_a_registration_that_cannot_work_says_why(world: World, kubeconfig: str, state: str, part: str):
+    await world.register("remote", world.remote, kubeconfig=kubeconfig)
+    async with world.fed():
+        await eventually(lambda: world.cluster_state("remote")[0] == state, "the status says so")
+        assert part in world.cluster_state("remote")[1]
+        await world.register("remote", world.remote)
+        await eventually(lambda: world.cluster_state("remote")[0] == "ACCEPTED", "a correction is taken")
+
+
+async def test_a_registration_waits_for_its_secret(world: World):
+    await world.local.put(KUBERNETES_CLUSTER, "gloo-fed", "remote", spec={"secretName": "remote"})
+    async with world.fed():
+        await eventually(lambda: world.cluster_state("remote")[0] == "PENDING", "it waits")
+        assert "Secret gloo-fed/remote of type solo.io/kubeconfig does not exist" in world.cluster_state("remote")[1], "and says for what"
+        await world.register("remote", world.remote)
+        await eventually(lambda: world.cluster_state("remote")[0] == "ACCEPTED", "until it is there")
