@@ -96,7 +96,7 @@ def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
     if result["type"] == "object":
         if "properties" in node or node.get("additionalProperties") in (True, False):
             result["x-kubernetes-preserve-unknown-fields"] = True
-        if "properties" in node:
+        if node.get("properties"):  # an empty one would be dropped by the API server, and seem changed ever after
             result["properties"] = {name: _structural(child, definitions) for name, child in node["properties"].items()}
         elif isinstance(node.get("additionalProperties"), dict):
             result["additionalProperties"] = _structural(node["additionalProperties"], definitions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -52,7 +52,7 @@ async def load(url: str, *, rate: float = 50.0, most: int = 5000) -> AsyncIterat
 
     async with httpx.AsyncClient(timeout=10, limits=httpx.Limits(max_connections=200)) as client:
 
-        async def one(at: float, started: float) -> None:
+        async def one(at: float) -> None:
             sent = time.monotonic()
             try:
                 response = await client.get(url)
@@ -68,13 +68,11 @@ async def load(url: str, *, rate: float = 50.0, most: int = 5000) -> AsyncIterat
                     at = index / rate
                     wait = started + at - time.monotonic()
                     if wait > 0:
-                        try:
+                        with suppress(TimeoutError):
                             await asyncio.wait_for(stop.wait(), wait)
-                        except TimeoutError:
-                            pass
                     if stop.is_set():
                         return
-                    group.create_task(one(at, started))
+                    group.create_task(one(at))
 
         sender = asyncio.create_task(send())
         try:

@@ -80,7 +80,7 @@ async def test_a_killed_part_heals_and_no_request_is_lost(stack: LiveStack, part
 
 
 async def test_a_killed_gateway_comes_back_with_its_configuration(stack: LiveStack) -> None:
-    await asyncio.to_thread(kill_container, stack, "local", "gloo-system", "gateway-proxy", "gateway-proxy")
+    await asyncio.to_thread(kill_container, stack, "local", "gloo-system", "gateway-proxy", "envoy")
     url = stack.url
     async with load(url, rate=50, most=100) as traffic:
         await asyncio.sleep(2)

@@ -67,8 +67,9 @@ def test_no_private_key_is_in_the_clear_in_state_or_logs(stack: LiveStack) -> No
 
 
 def test_discovery_and_program_agree_on_the_upstream_whoever_is_first(stack: LiveStack) -> None:
+    in_gloo = ("-n", "gloo-system", "-o", "name")
     stack.kubectl("local", "delete", "upstream", "-n", "gloo-system", "default-service-blue-10000")
-    until("discovery has made it again", lambda: "default-service-blue-10000" in stack.kubectl("local", "get", "upstreams", "-n", "gloo-system", "-o", "name"))
+    until("discovery has made it again", lambda: "default-service-blue-10000" in stack.kubectl("local", "get", "upstreams", *in_gloo))
     repaired = stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "-s", STACK)
     assert repaired.returncode == 0, f"the program takes over what discovery made: {repaired.stdout[-3000:]}{repaired.stderr[-2000:]}"
     spec = stack.get("local", "upstream", "-n", "gloo-system", "default-service-blue-10000")["spec"]

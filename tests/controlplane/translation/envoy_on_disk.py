@@ -181,23 +181,16 @@ def eventually(check: Callable[[], bool], *, why: str, seconds: float, alive: su
 
 
 def write_backend(folder: Path, *, text: str, address: str, matched: bool) -> Path:
-    """The guide's app: an Envoy with the health_check filter that answers `text`. `matched`: only /health is a health check, else every request is."""
+    """The guide's app: an Envoy with the health_check filter that answers `text`. `matched`: only /health is a check, else every request is."""
     package = "type.googleapis.com/envoy.extensions.filters"
     check: dict[str, Any] = {"@type": f"{package}.http.health_check.v3.HealthCheck", "pass_through_mode": True}
     if matched:
         check["headers"] = [{"name": ":path", "string_match": {"exact": "/health"}}]
+    answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": text}}}
     manager = {
         "@type": f"{package}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "app",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "app",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": text}}}],
-                }
-            ]
-        },
+        "route_config": {"virtual_hosts": [{"name": "app", "domains": ["*"], "routes": [answer]}]},
         "http_filters": [
             {"name": "envoy.filters.http.health_check", "typed_config": check},
             {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{package}.http.router.v3.Router"}},
