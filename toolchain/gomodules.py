@@ -45,9 +45,9 @@ def build(module: GoModule, *, name: str, into: Path, go: Path, packages: int, c
         nonlocal compiled
         # -v names each package once; messages have spaces in them, or a colon.
         compiled += " " not in line and ":" not in line
-        report(f"compiling its Go module, {min(compiled, packages)} of {packages} packages")
+        report(f"compiling its Go module, {compiled} of {packages} packages" if compiled < packages else "linking its Go module")
 
-    report(f"compiling its Go module, {packages} packages to do")
+    report(f"compiling its Go module, 0 of {packages} packages")
     command: list[str | Path] = [go, "build", "-v", *_FLAGS, f"-ldflags={define}", "-o", into / "bin" / name, module.package]
     children.run(command, cwd=directory, env=environment() | {"GOTMPDIR": str(work)}, on_line=count)
     shutil.rmtree(work)

@@ -50,10 +50,6 @@ class Registry:
         self._instances: dict[Key, dict[str, Any]] = {}
         """The specs written last."""
 
-    @property
-    def idle(self) -> bool:
-        return self._queue.idle
-
     def changed(self, kind: Kind, key: Key) -> None:
         """An object of the management cluster has changed."""
         if kind == KUBERNETES_CLUSTER:

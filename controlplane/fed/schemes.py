@@ -10,16 +10,16 @@ A finalizer holds a deleted scheme until its primary is clean, and never longer 
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from controlplane.fed import status
 from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, MANAGER, UPSTREAM
-from controlplane.fed.member import Member
+from controlplane.fed.primaries import Primaries, Primary, primary_of
 from controlplane.fed.registry import Registry, lost_text
 from controlplane.fed.status import Outcome
 from controlplane.kube.client import Writer
 from controlplane.kube.errors import Conflict, Forbidden, NotFound, Unreachable
-from controlplane.kube.objects import EVENT, Key, Kind, Object, covers, deleting, generation, key_of, owns, resource_version, uid_of
+from controlplane.kube.objects import EVENT, Key, Kind, Object, deleting, generation, key_of, resource_version, uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
 from controlplane.translation.fed import failover_spec
@@ -29,16 +29,6 @@ from gloo_api.meta import InvalidResource
 from gloo_api.status import FedState
 
 log = logging.getLogger(__name__)
-
-
-class Primary(NamedTuple):
-    """An Upstream in a cluster."""
-
-    cluster: str
-    key: Key
-
-    def __str__(self) -> str:
-        return f"Upstream {self.key[0]}/{self.key[1]} in cluster {self.cluster}"
 
 
 class Job(NamedTuple):
@@ -58,12 +48,7 @@ class Schemes:
         self._registry = registry
         self._statuses = status.StatusWriter(writer)
         self._queue: WorkQueue[Job] = WorkQueue(self._handle)
-        self._applied: dict[Primary, tuple[str, dict[str, Any]]] = {}
-        """The uid and the spec.failover written last."""
-
-    @property
-    def idle(self) -> bool:
-        return self._queue.idle
+        self._primaries = Primaries(view=view, registry=registry)
 
     def changed(self, kind: Kind, key: Key) -> None:
         """An object of the management cluster has changed."""
@@ -87,7 +72,7 @@ class Schemes:
 
     async def _handle(self, job: Job) -> None:
         if job.scheme is None:
-            await self._sweep(job.cluster)
+            await self._primaries.sweep(job.cluster)
             return
         scheme = self._view.get(FAILOVER_SCHEME, job.scheme)
         if scheme is None:
@@ -131,7 +116,7 @@ class Schemes:
         await self._hold(obj)
         if result.failover is not None and (result.state is FedState.ACCEPTED or "failover" not in upstream["spec"]):
             try:
-                await self._apply(member, primary, upstream, result.failover.to_object())
+                await self._primaries.apply(member, primary, upstream, result.failover.to_object())
             except NotFound:
                 return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
             except Conflict as error:
@@ -148,21 +133,6 @@ class Schemes:
         members = self._registry.members
         return [name for name in _clusters(scheme) if (member := members.get(name)) and not member.synced and member.lost is None]
 
-    async def _apply(self, member: Member, primary: Primary, upstream: Object, failover: dict[str, Any]) -> None:
-        uid = uid_of(upstream)
-        observed = (upstream.get("spec") or {}).get("failover")
-        if (
-            covers(observed, failover)
-            and owns(upstream, MANAGER, "spec", "failover")
-            and self._applied.get(primary, (uid, failover)) == (uid, failover)
-        ):
-            return
-        # With its uid: an Upstream that has just been deleted must not come back as nothing but a failover.
-        body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid}, "spec": {"failover": failover}}
-        await member.client.apply(UPSTREAM, body, manager=MANAGER)
-        self._applied[primary] = (uid, failover)
-        log.info("failover written", extra={"upstream": f"{primary.key[0]}/{primary.key[1]}", "cluster": primary.cluster})
-
     def _lost(self, scheme: FailoverScheme) -> list[str]:
         """What is to be said of clusters that serve as last known."""
         members = self._registry.members
@@ -170,7 +140,7 @@ class Schemes:
 
     def _rival(self, obj: Object, primary: Primary) -> Key | None:
         """An older scheme with the same primary."""
-        rivals = [each for each in self._view.objects(FAILOVER_SCHEME).values() if _primary(each) == primary and not deleting(each)]
+        rivals = [each for each in self._view.objects(FAILOVER_SCHEME).values() if primary_of(each) == primary and not deleting(each)]
         first = min(rivals, key=lambda each: (each["metadata"].get("creationTimestamp", ""), key_of(each)), default=obj)
         return None if key_of(first) == key_of(obj) else key_of(first)
 
@@ -183,49 +153,12 @@ class Schemes:
         finalizers = scheme["metadata"].get("finalizers") or ()
         if FINALIZER not in finalizers:
             return
-        primary = _primary(scheme)
-        left = await self._clean(primary) if primary is not None else None
+        primary = primary_of(scheme)
+        left = await self._primaries.clean(primary) if primary is not None else None
         if left is not None:
             log.warning("failover scheme released without cleaning its primary", extra={"scheme": str(key_of(scheme)), "reason": left})
             await self._event(scheme, f"{left}: spec.failover of {primary} is left as it is, and removed when the cluster is connected again")
         await self._set_finalizers(scheme, [each for each in finalizers if each != FINALIZER])
-
-    async def _clean(self, primary: Primary) -> str | None:
-        """Remove spec.failover of a primary that no other scheme has. Returns why that was impossible, or None."""
-        member = self._registry.members.get(primary.cluster)
-        if member is None:
-            return f"cluster {primary.cluster} is not registered"
-        if member.lost is not None:
-            return f"cluster {primary.cluster}: {lost_text(member.lost)}"
-        if not member.synced:
-            raise Unreachable(f"cluster {primary.cluster} is being read")
-        try:
-            await self._release(member, primary)
-        except (Unreachable, Forbidden) as error:
-            return f"cluster {primary.cluster}: {error}"
-        return None
-
-    async def _sweep(self, cluster: str) -> None:
-        """Remove every spec.failover of ours that no scheme asks for."""
-        member = self._registry.members.get(cluster)
-        if member is None or not member.synced or member.lost is not None:
-            return
-        for key in member.upstreams():
-            await self._release(member, Primary(cluster, key))
-
-    async def _release(self, member: Member, primary: Primary) -> None:
-        upstream = member.upstream(primary.key)
-        if upstream is None or not owns(upstream, MANAGER, "spec", "failover"):
-            return
-        if any(_primary(each) == primary and not deleting(each) for each in self._view.objects(FAILOVER_SCHEME).values()):
-            return
-        body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid_of(upstream)}}
-        try:
-            await member.client.apply(UPSTREAM, body, manager=MANAGER)
-        except (NotFound, Conflict):
-            return
-        self._applied.pop(primary, None)
-        log.info("failover removed", extra={"upstream": f"{primary.key[0]}/{primary.key[1]}", "cluster": primary.cluster})
 
     async def _set_finalizers(self, scheme: Object, finalizers: list[str]) -> None:
         namespace, name = key_of(scheme)
@@ -260,11 +193,3 @@ def _clusters(scheme: FailoverScheme) -> list[str]:
     """The clusters that a scheme names."""
     targets = {entry.cluster for group in scheme.spec.failover_groups for entry in group.priority_group}
     return sorted(targets | {scheme.spec.primary.cluster_name})
-
-
-def _primary(scheme: Object) -> Primary | None:
-    """The primary of a scheme, also of one that is not valid otherwise."""
-    primary = (scheme.get("spec") or {}).get("primary") or {}
-    if not all(isinstance(primary.get(name), str) for name in ("clusterName", "namespace", "name")):
-        return None
-    return Primary(primary["clusterName"], (primary["namespace"], primary["name"]))

@@ -32,10 +32,6 @@ class Reporter:
         self._written: dict[ObjectRef, tuple[str, dict[str, Any]]] = {}
         """What was written last, by uid: the watch shows it a little later than it happens."""
 
-    @property
-    def idle(self) -> bool:
-        return self._queue.idle
-
     def report(self, reports: Mapping[ObjectRef, Report]) -> None:
         """From now on the objects' status should say this."""
         before, self._reports = self._reports, reports

@@ -195,6 +195,7 @@ async def test_a_deleted_scheme_is_not_held_by_a_cluster_that_is_not_there(world
     async with world.fed():
         await world.accepted()
         await world.local.remove(KUBERNETES_CLUSTER, "gloo-fed", "local")
+        await eventually(lambda: world.local.get(GLOO_INSTANCE, "gloo-fed", "local-gloo-system") is None, "the cluster is gone")
         await world.local.remove(FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
         await eventually(lambda: world.local.get(FAILOVER_SCHEME, "gloo-fed", "failover-scheme") is None, "the finalizer is released")
         events = [obj for (plural, _, _), obj in world.local.objects.items() if plural == "events"]

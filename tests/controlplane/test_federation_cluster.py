@@ -222,6 +222,11 @@ async def test_two_clusters_fail_over_and_heal(clusters: tuple[Cluster, Cluster]
         await reaches(local, "ACCEPTED", "it is carried out again")
         cluster = await fetch(local, KUBERNETES_CLUSTER, "gloo-fed", "local")
         await local.delete(KUBERNETES_CLUSTER, namespace="gloo-fed", name="local", uid=cluster["metadata"]["uid"])
+
+        async def unregistered() -> bool:
+            return await fetch(local, GLOO_INSTANCE, "gloo-fed", "local-gloo-system") is None
+
+        await until(unregistered, "the cluster is no longer known")
         obj = await fetch(local, FAILOVER_SCHEME, "gloo-fed", "failover-scheme")
         await local.delete(FAILOVER_SCHEME, namespace="gloo-fed", name="failover-scheme", uid=obj["metadata"]["uid"])
         await until(gone, "the cluster of the primary is not registered any more, so nothing holds the scheme")

@@ -141,7 +141,7 @@ async def test_the_program_may_create_the_upstream_first():
 
 
 async def test_an_upstream_that_is_deleted_comes_back_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(discoverer_module, "RETURN_SECONDS", 0.3)
+    monkeypatch.setattr(discoverer_module, "RETURN_SECONDS", 1.0)
     async with api_double() as api, discovering(api):
         await api.put(SERVICE, "default", "service-blue", spec=service()["spec"])
         await eventually(lambda: api.get(UPSTREAM, "gloo-system", NAME), "it is discovered")

@@ -192,7 +192,9 @@ async def test_an_object_that_cannot_be_understood_is_rejected_and_the_last_good
             await eventually(lambda: status(api, UPSTREAM, NAME).get("state") == "Rejected", "it is rejected")
             assert "healthChecks" in status(api, UPSTREAM, NAME)["reason"], "the reason names the field"
             assert "soon" in status(api, UPSTREAM, NAME)["reason"], "and the value"
-            assert client.addresses() == ["127.77.0.10"], "what served before serves on"
+            await put_endpoints(api, "10.77.0.20")
+            await eventually(lambda: client.addresses() == ["127.77.0.20"], "what served before serves on, and follows its endpoints")
+            assert CLUSTER_NAME in client.seen["clusters"], "its cluster is still there"
             await api.put(UPSTREAM, "gloo-system", NAME, manager="user", spec=spec)
             await eventually(lambda: status(api, UPSTREAM, NAME).get("state") == "Accepted", "a correction is accepted")
 

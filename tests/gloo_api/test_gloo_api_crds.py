@@ -58,6 +58,7 @@ def test_schemas_are_structural(kind: str) -> None:
         assert not {"$ref", "$defs", "anyOf", "oneOf", "allOf", "not", "const", "title", "nullable"} & node.keys(), f"{kind}{path}: structural rules"
         assert ("items" in node) == (node["type"] == "array"), f"{kind}{path}: an array says of what"
         assert not ("properties" in node and "additionalProperties" in node), f"{kind}{path}: one or the other"
+        assert node.get("properties") != {}, f"{kind}{path}: the API server drops an empty one, and every plan would show a change"
         assert set(node.get("required", ())) <= node.get("properties", {}).keys(), f"{kind}{path}: what is required exists"
         if "pattern" in node:
             re.compile(node["pattern"])

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +161,19 @@ def test_blue_fails_over_to_green_and_back_and_nobody_notices(chain: Chain) -> N
     chain.set_blue("fail")
     assert {status for status, _ in answers(50)} == {200}, "the second failure, within a second of the first return, is as good as the first"
     eventually(lambda: request(URL) == (200, "green-pod"), why="the second failover is complete", seconds=1)
+    assert chain.gateway.stat(f"cluster.{BLUE_CLUSTER}.upstream_rq_retry_overflow") == 0, "no retry was refused"
+
+
+def test_many_requests_in_flight_at_the_failure_are_all_answered(chain: Chain) -> None:
+    chain.wait_healthy(0, 1)
+    with ThreadPoolExecutor(max_workers=16) as clients:
+        running_clients = [clients.submit(answers, 25) for _ in range(16)]
+        eventually(lambda: chain.gateway.stat(f"cluster.{BLUE_CLUSTER}.upstream_rq_total") > 50, why="the clients are at it", seconds=5)
+        chain.set_blue("fail")
+        seen = [answer for client in running_clients for answer in client.result(timeout=30)]
+    assert len(seen) == 400, "each client has all its answers"
+    assert {status for status, _ in seen} == {200}, "all of them meet the failure at once, and none is lost"
+    assert (200, "green-pod") in seen, "blue failed while they were at it"
     assert chain.gateway.stat(f"cluster.{BLUE_CLUSTER}.upstream_rq_retry_overflow") == 0, "no retry was refused"
 
 
