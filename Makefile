@@ -6,13 +6,16 @@ RUN    := $(PYTHON) -m toolchain run --
 CLI    := $(RUN) python -m cli --stack $(STACK)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools up down env status fail heal watch test test-unit check format
+.PHONY: help tools test-tools up down env status fail heal watch test test-unit check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tools: ## install every tool (the other targets do it by themselves)
 	@$(PYTHON) -m toolchain install
+
+test-tools:
+	@$(PYTHON) -m toolchain install --all-for-tests
 
 up: tools ## two clusters, and blue that fails over to green
 	@$(CLI) up
@@ -35,16 +38,16 @@ heal: tools ## the blue app is healthy again
 watch: tools ## who answers, live
 	@$(CLI) watch
 
-test: tools test-unit ## every test: units first, then Pulumi's engine, Envoy, embedded clusters, the whole stack
+test: test-tools test-unit ## every test: units first, then Pulumi's engine, Envoy, embedded clusters, the whole stack
 	@$(RUN) python -m pytest -q -m "engine or envoy"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e
 	@$(RUN) sh -c 'cd embedded/node && go test ./...'
 
-test-unit: tools ## the tests that start no process
+test-unit: test-tools ## the tests that start no process
 	@$(RUN) python -m pytest -q -m unit
 
-check: tools ## format, lint, types, layers
+check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) mypy
@@ -52,7 +55,7 @@ check: tools ## format, lint, types, layers
 	@$(RUN) sh -c 'unformatted=$$(gofmt -l embedded toolchain/modules); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }'
 	@$(RUN) sh -c 'cd embedded/node && go vet ./...'
 
-format: tools ## put the formatting right
+format: test-tools ## put the formatting right
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 	@$(RUN) gofmt -w embedded toolchain/modules

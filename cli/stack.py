@@ -39,7 +39,7 @@ class Stack:
         command = [str(toolchain.find("pulumi")), "--cwd", str(PROJECT), *arguments, *(["--non-interactive"] if capture else [])]
         with subprocess.Popen(
             command,
-            env={**os.environ, **self.workspace.environment()},
+            env={**os.environ, **self.workspace.environment(), "TMPDIR": str(self.workspace.temporary)},
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.PIPE if capture else None,
             text=True,

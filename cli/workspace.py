@@ -39,13 +39,18 @@ class Workspace:
         """The file (0600) with the generated passphrase that encrypts the secrets of the backend."""
         return self.root / "passphrase"
 
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the commands here: the Kubernetes plugin leaves kubeconfigs (0600) in its temporary directory, and these go away with the state."""
+        return self.root / "tmp"
+
     def clusters(self, stack: str) -> Path:
         """The directory in which a stack's embedded clusters live, one folder each."""
         return self.root / stack / "clusters"
 
     def prepare(self) -> None:
         """Create what is missing. Safe to repeat; an existing passphrase is never replaced, since the backend could not be read any more."""
-        for directory in (self.root, self.home, self.backend):
+        for directory in (self.root, self.home, self.backend, self.temporary):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.passphrase.exists():
             descriptor = os.open(self.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -61,6 +66,7 @@ class Workspace:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
             "PULUMI_K8S_CLIENT_BURST": "200",
             "PULUMI_K8S_CLIENT_QPS": "100",
             "SERVICE_FAILOVER_STATE": str(self.root),

@@ -12,6 +12,7 @@ import httpx2 as httpx
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest
 from support_api import ApiDouble, api_double, eventually
@@ -123,6 +124,8 @@ class Proxy:
             elif answer.type_url == ResourceType.ENDPOINT.url:
                 reply.resource_names.extend(self._names)
                 self.seen.setdefault("endpoints", {}).update({ClusterLoadAssignment.FromString(value).cluster_name: value for value in values})
+            elif answer.type_url == ResourceType.LISTENER.url and self._refuse in (names := [Listener.FromString(value).name for value in values]):
+                reply.error_detail.message = f"Error adding/updating listener(s) {names[0]}: no"
             else:
                 self.seen[answer.type_url] = {str(index): value for index, value in enumerate(values)}
             await self._call.write(reply)
@@ -199,15 +202,22 @@ async def test_an_object_that_cannot_be_understood_is_rejected_and_the_last_good
             await eventually(lambda: status(api, UPSTREAM, NAME).get("state") == "Accepted", "a correction is accepted")
 
 
-async def test_what_envoy_refuses_is_in_the_status_in_its_words(monkeypatch: pytest.MonkeyPatch, tmp_path):
+@pytest.mark.parametrize(
+    ("refused", "kind", "name", "words"),
+    [
+        (CLUSTER_NAME, UPSTREAM, NAME, f"cluster(s) {CLUSTER_NAME}: no"),
+        ("listener-::-8080", GATEWAY, "gateway-proxy", "listener(s) listener-::-8080: no"),
+    ],
+)
+async def test_what_envoy_refuses_is_in_the_status_in_its_words(monkeypatch: pytest.MonkeyPatch, tmp_path, refused: str, kind, name: str, words: str):
     async with api_double() as api:
         await put_chain(api)
         async with gloo(api, monkeypatch, tmp_path) as options:
             await until_ready(options)
-            async with proxy(options, refuse=CLUSTER_NAME):
-                await eventually(lambda: status(api, UPSTREAM, NAME).get("state") == "Rejected", "the refusal reaches the object")
-                assert f"cluster(s) {CLUSTER_NAME}: no" in status(api, UPSTREAM, NAME)["reason"], "Envoy's own words"
-            await eventually(lambda: status(api, UPSTREAM, NAME).get("state") == "Accepted", "and goes when nobody refuses it any more")
+            async with proxy(options, refuse=refused):
+                await eventually(lambda: status(api, kind, name).get("state") == "Rejected", "the refusal reaches the object")
+                assert words in status(api, kind, name)["reason"], "Envoy's own words"
+            await eventually(lambda: status(api, kind, name).get("state") == "Accepted", "and goes when nobody refuses it any more")
 
 
 async def test_nothing_is_published_before_everything_has_been_read(monkeypatch: pytest.MonkeyPatch, tmp_path):

@@ -100,8 +100,8 @@ func TestOnlyTheAPIServerAndAdministratorsUseTheNodesAPI(t *testing.T) {
 	}
 }
 
-// tunnel sends a CONNECT and gives the status, and the connection when it was accepted.
-func tunnel(t *testing.T, server *httptest.Server, target string) (int, net.Conn) {
+// tunnel sends a CONNECT and gives the status, and what comes after the answer.
+func tunnel(t *testing.T, server *httptest.Server, target string) (int, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -109,11 +109,12 @@ func tunnel(t *testing.T, server *httptest.Server, target string) (int, net.Conn
 	}
 	t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target)
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, conn
+	return response.StatusCode, reader
 }
 
 func TestTheAPIServersProxyReachesTheClusterAndNothingElse(t *testing.T) {
@@ -136,11 +137,11 @@ func TestTheAPIServersProxyReachesTheClusterAndNothingElse(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	status, conn := tunnel(t, server, fmt.Sprintf("10.125.253.1:%d", inside.Addr().(*net.TCPAddr).Port))
+	status, rest := tunnel(t, server, fmt.Sprintf("10.125.253.1:%d", inside.Addr().(*net.TCPAddr).Port))
 	if status != http.StatusOK {
 		t.Fatalf("a pod's address gets %d", status)
 	}
-	if line, err := bufio.NewReader(conn).ReadString('\n'); line != "inside\n" || err != nil {
+	if line, err := rest.ReadString('\n'); line != "inside\n" || err != nil {
 		t.Errorf("read %q, %v", line, err)
 	}
 	for target, want := range map[string]int{
