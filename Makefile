@@ -4,6 +4,8 @@ STACK  ?= embedded
 COLOR  ?= blue
 RUN    := $(PYTHON) -m toolchain run --
 CLI    := $(RUN) python -m cli --stack $(STACK)
+# With the settings of toolchain/gomodules.py the packages that it compiled are used again.
+GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
 .PHONY: help tools test-tools up down env status fail heal watch test test-unit check format
@@ -42,7 +44,7 @@ test: test-tools test-unit ## every test: units first, then Pulumi's engine, Env
 	@$(RUN) python -m pytest -q -m "engine or envoy"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e
-	@$(RUN) sh -c 'cd embedded/node && go test ./...'
+	@$(GO) test ./...
 
 test-unit: test-tools ## the tests that start no process
 	@$(RUN) python -m pytest -q -m unit
@@ -53,7 +55,7 @@ check: test-tools ## format, lint, types, layers
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-cache
 	@$(RUN) sh -c 'unformatted=$$(gofmt -l embedded toolchain/modules); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }'
-	@$(RUN) sh -c 'cd embedded/node && go vet ./...'
+	@$(GO) vet ./...
 
 format: test-tools ## put the formatting right
 	@$(RUN) ruff format .

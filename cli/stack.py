@@ -1,6 +1,6 @@
 """The life of a stack: up, first answer, down.
 
-Each is the Pulumi command a user would type plus what has to be true before and after it: the stack exists, the answer has been seen, nothing is left.
+Each is the Pulumi command a user would type and what has to be true before and after it: the stack is there, the answer was seen, nothing is left.
 """
 
 from __future__ import annotations
@@ -134,7 +134,6 @@ def without_salt(config: Path) -> None:
         config.write_text("".join(lines))
     else:
         config.unlink()
-
 
 
 NEXT_STEPS = """\

@@ -1,7 +1,7 @@
 """Break the app, heal it, and watch who answers: the last chapter of the guide in one word each.
 
-`fail` and `heal` do what the guide does by hand: port-forward to the admin port of the app's Envoy and POST to its health check filter. Measuring what a
-switch costs is not done here.
+`fail` and `heal` do what the guide does by hand: port-forward to the admin port of the app's Envoy and POST to its health check filter. What a switch
+costs is not measured here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Health(Enum):
 def set_health(stack: Stack, *, color: str, health: Health) -> None:
     """Make the app of this color report itself unhealthy, or healthy again."""
     with port_forward(kubeconfigs.find_deployment(stack, f"echo-{color}"), f"deploy/echo-{color}", ADMIN_PORT) as port:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/healthcheck/{health.value}", method="POST")  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/healthcheck/{health.value}", method="POST")
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 -- loopback
             print(f"{color}: POST /healthcheck/{health.value} -> {response.status} {response.read().decode().strip()}")
 

@@ -41,7 +41,7 @@ class Workspace:
 
     @property
     def temporary(self) -> Path:
-        """TMPDIR of the commands here: the Kubernetes plugin leaves kubeconfigs (0600) in its temporary directory, and these go away with the state."""
+        """TMPDIR of the commands here: the Kubernetes plugin leaves kubeconfigs (0600) in it, and these have to go away with the state."""
         return self.root / "tmp"
 
     def clusters(self, stack: str) -> Path:
