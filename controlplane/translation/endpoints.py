@@ -66,7 +66,7 @@ def kube_endpoints(kube: KubeUpstream, *, inputs: GlooInputs, realise: Realise, 
             "spec.kube.selector", f"{foreign} is not in the selector of Service {key.namespace}/{key.name}; parts of a Service are not supported"
         )
         return ()
-    slices = [item for _, item in sorted(inputs.endpoint_slices.items()) if item.service == key]
+    slices = inputs.slices_by_service.get(key, ())
     port_name = service.port_names[kube.service_port]
     return tuple(Endpoint(host=realise(host), port=port) for host, port in _addresses(slices, port_name=port_name, family=service.ip_family))
 

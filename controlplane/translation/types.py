@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -136,6 +137,14 @@ class GlooInputs:
     services: Mapping[Key, Service] = field(default_factory=dict)
     endpoint_slices: Mapping[Key, EndpointSlice] = field(default_factory=dict)
     secrets: Mapping[Key, TlsSecret] = field(default_factory=dict)
+
+    @cached_property
+    def slices_by_service(self) -> Mapping[Key, Sequence[EndpointSlice]]:
+        """The slices of each Service, in the order of their keys. Every Upstream asks, so they are sorted out once."""
+        found: dict[Key, list[EndpointSlice]] = {}
+        for _, item in sorted(self.endpoint_slices.items()):
+            found.setdefault(item.service, []).append(item)
+        return found
 
 
 class State(StrEnum):

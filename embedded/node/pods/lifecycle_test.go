@@ -45,9 +45,13 @@ type cluster struct {
 	secrets map[string]map[string][]byte
 }
 
+func newIndexer() cache.Indexer {
+	return cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+}
+
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{t: t, indexer: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}), secrets: map[string]map[string][]byte{}}
+	c := &cluster{t: t, indexer: newIndexer(), secrets: map[string]map[string][]byte{}}
 	server := httptest.NewServer(http.HandlerFunc(c.serve))
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
 	if err != nil {
@@ -64,7 +68,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c.Provider = &Provider{
-		Client: client, Pods: corev1listers.NewPodLister(c.indexer), Services: corev1listers.NewServiceLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})),
+		Client: client, Pods: corev1listers.NewPodLister(c.indexer), Services: corev1listers.NewServiceLister(newIndexer()),
 		Recorder: &record.FakeRecorder{}, Dialer: network.NewDialer(mapping), Starter: starter, Addresses: addresses,
 		Images: Images{"shell": {Entrypoint: []string{"sh"}, Env: map[string]string{"FROM_IMAGE": "yes"}}}, NodeAddress: "10.125.252.1",
 		APIServer: "https://127.125.252.1:6443", CA: []byte("ca"), StateDir: state,
@@ -136,14 +140,26 @@ func (c *cluster) run(script string, change func(*v1.Pod)) *v1.Pod {
 	return pod
 }
 
+// stored is the pod as the API has it.
+func (c *cluster) stored() *v1.Pod {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pod.DeepCopy()
+}
+
+// gone says whether the object was deleted.
+func (c *cluster) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deleted
+}
+
 // until waits for a status in the API.
 func (c *cluster) until(what string, condition func(status *v1.PodStatus, main *v1.ContainerStatus) bool) {
 	c.t.Helper()
 	var last []byte
 	for range 500 {
-		c.mu.Lock()
-		status := c.pod.Status.DeepCopy()
-		c.mu.Unlock()
+		status := &c.stored().Status
 		if len(status.ContainerStatuses) > 0 && condition(status, &status.ContainerStatuses[0]) {
 			return
 		}
@@ -178,8 +194,8 @@ func TestAPodLivesAndIsDeletedWhenItsProcessesHaveEnded(t *testing.T) {
 		p.Spec.InitContainers = []v1.Container{{Name: "first", Image: "shell", Args: []string{"-c", "echo init"}}}
 	})
 	c.until("the pod is ready", isReady)
-	if c.pod.Status.PodIP != "10.125.252.10" {
-		t.Errorf("podIP %s, want the API's address", c.pod.Status.PodIP)
+	if c.stored().Status.PodIP != "10.125.252.10" {
+		t.Errorf("podIP %s, want the API's address", c.stored().Status.PodIP)
 	}
 	if got := c.log("main", api.ContainerLogOpts{}); got != "yes 127.125.252.10\n" {
 		t.Errorf("the process saw %q, want the image's environment and the realised address", got)
@@ -199,13 +215,13 @@ func TestAPodLivesAndIsDeletedWhenItsProcessesHaveEnded(t *testing.T) {
 	if err := c.DeletePod(context.Background(), pod); err != nil {
 		t.Fatal(err)
 	}
-	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.deleted })
+	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("deleting took %v: the grace period was waited out", took)
 	}
-	main := c.pod.Status.ContainerStatuses[0].State.Terminated
-	if main == nil || main.ExitCode != 0 || c.pod.Status.Phase != v1.PodSucceeded {
-		t.Errorf("last status %s %+v, want the ended container", c.pod.Status.Phase, main)
+	main := c.stored().Status.ContainerStatuses[0].State.Terminated
+	if main == nil || main.ExitCode != 0 || c.stored().Status.Phase != v1.PodSucceeded {
+		t.Errorf("last status %s %+v, want the ended container", c.stored().Status.Phase, main)
 	}
 	if _, err := os.Stat(c.podDir(pod.UID)); !os.IsNotExist(err) {
 		t.Errorf("the pod's directory is left: %v", err)
@@ -219,8 +235,8 @@ func TestAStubbornProcessIsKilledWhenTheGracePeriodIsOver(t *testing.T) {
 	now, grace := metav1.Now(), int64(1)
 	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
 	_ = c.DeletePod(context.Background(), pod)
-	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.deleted })
-	if main := c.pod.Status.ContainerStatuses[0].State.Terminated; main == nil || main.ExitCode != 137 {
+	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
+	if main := c.stored().Status.ContainerStatuses[0].State.Terminated; main == nil || main.ExitCode != 137 {
 		t.Errorf("ended as %+v, want 137", main)
 	}
 }
@@ -234,10 +250,10 @@ func TestVirtualKubeletDeletesNoObjectOfALivingPod(t *testing.T) {
 	if err := c.PodClient().Pods("ns").Delete(context.Background(), "p", *options); err != nil {
 		t.Fatal(err)
 	}
-	if c.deleted {
+	if c.gone() {
 		t.Error("the object went before the process")
 	}
-	c.until("it stops and the object follows", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.deleted || !c.runs(pod.UID) })
+	c.until("it stops and the object follows", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
 }
 
 func TestACrashIsRestartedAtOnceThenBacksOffAndKeepsItsLog(t *testing.T) {
@@ -248,7 +264,7 @@ func TestACrashIsRestartedAtOnceThenBacksOffAndKeepsItsLog(t *testing.T) {
 	c.until("it backs off after its second run", func(_ *v1.PodStatus, main *v1.ContainerStatus) bool {
 		return main.State.Waiting != nil && main.State.Waiting.Reason == "CrashLoopBackOff"
 	})
-	main := c.pod.Status.ContainerStatuses[0]
+	main := c.stored().Status.ContainerStatuses[0]
 	last := main.LastTerminationState.Terminated
 	if main.RestartCount != 1 || last == nil || last.ExitCode != 3 || last.Reason != "Error" || last.Message != "run\n" {
 		t.Errorf("restarts %d, last end %+v", main.RestartCount, last)
@@ -298,8 +314,8 @@ func TestARestartOfTheAgentStartsThePodAgainWithItsAddressAndCountsIt(t *testing
 	pod := c.run(`echo first; sleep 600`, nil)
 	c.until("it runs", isReady)
 	c.Shutdown(0)
-	if c.pod.Status.Phase != v1.PodRunning {
-		t.Errorf("the agent's end made the pod %s: its controller would replace it", c.pod.Status.Phase)
+	if c.stored().Status.Phase != v1.PodRunning {
+		t.Errorf("the agent's end made the pod %s: its controller would replace it", c.stored().Status.Phase)
 	}
 	next := &Provider{
 		Client: c.Client, Pods: c.Pods, Services: c.Services, Recorder: c.Recorder, Dialer: c.Dialer, Starter: c.Starter, Addresses: c.Addresses,
@@ -308,10 +324,7 @@ func TestARestartOfTheAgentStartsThePodAgainWithItsAddressAndCountsIt(t *testing
 	if err := next.CleanUp(func(uid types.UID) bool { return uid == pod.UID }); err != nil {
 		t.Fatal(err)
 	}
-	c.mu.Lock()
-	known := c.pod.DeepCopy()
-	c.mu.Unlock()
-	_ = next.CreatePod(context.Background(), known)
+	_ = next.CreatePod(context.Background(), c.stored())
 	defer next.Shutdown(0)
 	c.until("it runs again", func(status *v1.PodStatus, main *v1.ContainerStatus) bool {
 		last := main.LastTerminationState.Terminated

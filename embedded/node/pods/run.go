@@ -1,7 +1,6 @@
 package pods
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -252,17 +251,21 @@ func (c *container) output(ctx context.Context, current *run, command []string) 
 	return out.String(), err
 }
 
-// limitedBuffer takes what both outputs write.
+// limitedBuffer takes what both outputs write. It is no bytes.Buffer itself: io.Copy would use that one's ReadFrom, past lock and limit.
 type limitedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text []byte
 }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if room := 10<<10 - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(len(p), room)])
-	}
+	b.text = append(b.text, p[:min(len(p), 10<<10-len(b.text))]...)
 	return len(p), nil
+}
+
+func (b *limitedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
 }
