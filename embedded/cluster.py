@@ -23,9 +23,9 @@ class Cluster:
 
 def load_cluster(state: StateDir) -> Cluster | None:
     """The cluster in `state`; None when none was made there."""
-    document = read_json(state.cluster)
-    if document is None:
+    if not state.cluster.exists():
         return None
+    document = read_json(state.cluster)
     try:
         return Cluster(spec=spec_from(document["spec"]), network=Network(int(document["octet"])), registry=Path(document["registry"]))
     except (KeyError, TypeError, ValueError, EmbeddedError) as error:

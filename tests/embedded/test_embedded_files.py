@@ -113,9 +113,10 @@ def test_a_cluster_record_survives_and_a_damaged_one_says_what_to_do(tmp_path: P
     assert load_cluster(state) is None, "no record, no cluster"
     save_cluster(state, cluster)
     assert load_cluster(state) == cluster
-    write_private(state.cluster, '{"octet": 80}')
-    with pytest.raises(EmbeddedError, match="embedded delete --state-dir"):
-        load_cluster(state)
+    for damaged in ('{"octet": 80}', '{"octet"', ""):
+        write_private(state.cluster, damaged)
+        with pytest.raises(EmbeddedError, match="embedded delete --state-dir"):
+            load_cluster(state)
 
 
 def test_a_lock_is_held_by_one_at_a_time_and_the_others_are_told_by_whom(tmp_path: Path) -> None:
