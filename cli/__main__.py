@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; go on with: make up    or remove it: make down", file=sys.stderr)
+        if arguments.command in ("up", "down"):
+            print(f"\ninterrupted. Go on where this stopped: make {arguments.command}", file=sys.stderr)
         return 130
     return 0
 

@@ -17,13 +17,13 @@ import pytest
 import toolchain
 
 PROJECT = Path(__file__).resolve().parents[2]
-STACK = "e2e"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveStack:
-    """The stack under test, reached as a user reaches it."""
+    """A stack under test, reached as a user reaches it."""
 
+    name: str
     state: Path
 
     @property
@@ -32,12 +32,12 @@ class LiveStack:
 
     def cli(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `python -m cli` on this stack."""
-        command = [sys.executable, "-m", "cli", "--stack", STACK, *arguments]
+        command = [sys.executable, "-m", "cli", "--stack", self.name, *arguments]
         return subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `python -m cli` in a process group of its own, as a terminal does."""
-        command = [sys.executable, "-m", "cli", "--stack", STACK, *arguments]
+        command = [sys.executable, "-m", "cli", "--stack", self.name, *arguments]
         return subprocess.Popen(
             command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -50,7 +50,7 @@ class LiveStack:
 
     def kubectl(self, cluster: str, *arguments: str) -> str:
         """Run kubectl on one cluster, and return what it printed."""
-        kubeconfig = self.state / STACK / "kubeconfigs" / f"{cluster}.yaml"
+        kubeconfig = self.state / self.name / "kubeconfigs" / f"{cluster}.yaml"
         command = [str(toolchain.find("kubectl")), "--kubeconfig", str(kubeconfig), "--request-timeout=10s", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
@@ -60,12 +60,12 @@ class LiveStack:
 
     @property
     def url(self) -> str:
-        outputs = self.pulumi("stack", "output", "proxyUrl", "-s", STACK)
+        outputs = self.pulumi("stack", "output", "proxyUrl", "-s", self.name)
         return outputs.stdout.strip()
 
     def cluster_status(self, cluster: str) -> Any:
         """`python -m embedded status --json` of one cluster."""
-        directory = self.state / STACK / "clusters" / cluster
+        directory = self.state / self.name / "clusters" / cluster
         command = [sys.executable, "-m", "embedded", "status", "--state-dir", str(directory), "--json"]
         return json.loads(subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False).stdout)
 
@@ -98,7 +98,7 @@ def processes_of(state: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     """The stack, up. Taken down at the end of the session, and then nothing of it may be left."""
-    live = LiveStack(state=tmp_path_factory.mktemp("state") / "root")
+    live = LiveStack(name="e2e", state=tmp_path_factory.mktemp("state") / "root")
     up = live.cli("up")
     try:
         assert up.returncode == 0, f"up failed:\n{up.stdout[-6000:]}\n{up.stderr[-3000:]}"

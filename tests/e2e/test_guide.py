@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import STACK, LiveStack, until
+from tests.e2e.conftest import LiveStack, until
 from tests.e2e.load import load
 
 pytestmark = pytest.mark.e2e
@@ -43,18 +43,18 @@ def test_the_resources_of_the_guide_are_there_and_accepted(stack: LiveStack) -> 
 
 
 def test_a_second_up_changes_nothing(stack: LiveStack) -> None:
-    again = stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", STACK)
+    again = stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "-s", stack.name)
     assert again.returncode == 0, f"nothing to do: {again.stdout[-3000:]}{again.stderr[-2000:]}"
     assert "warning" not in (again.stdout + again.stderr).lower(), "and nothing to warn about"
 
 
 def test_refresh_shows_no_drift_on_a_healthy_stack(stack: LiveStack) -> None:
-    refreshed = stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", "-s", STACK)
+    refreshed = stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", "-s", stack.name)
     assert refreshed.returncode == 0, f"what runs is what was asked for: {refreshed.stdout[-3000:]}{refreshed.stderr[-2000:]}"
 
 
 def test_the_outputs_are_the_contract_and_kubeconfigs_are_secret(stack: LiveStack) -> None:
-    shown = json.loads(stack.pulumi("stack", "output", "--json", "-s", STACK).stdout)
+    shown = json.loads(stack.pulumi("stack", "output", "--json", "-s", stack.name).stdout)
     assert set(shown) == {"proxyUrl", "kubeconfigs", "contexts"}, "users and tools lean on these three"
     assert shown["kubeconfigs"] == "[secret]", "a kubeconfig holds a key"
     assert set(shown["contexts"]) == {"local", "remote"}, "a context for each cluster"
@@ -70,7 +70,7 @@ def test_discovery_and_program_agree_on_the_upstream_whoever_is_first(stack: Liv
     in_gloo = ("-n", "gloo-system", "-o", "name")
     stack.kubectl("local", "delete", "upstream", "-n", "gloo-system", "default-service-blue-10000")
     until("discovery has made it again", lambda: "default-service-blue-10000" in stack.kubectl("local", "get", "upstreams", *in_gloo))
-    repaired = stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "-s", STACK)
+    repaired = stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "-s", stack.name)
     assert repaired.returncode == 0, f"the program takes over what discovery made: {repaired.stdout[-3000:]}{repaired.stderr[-2000:]}"
     spec = stack.get("local", "upstream", "-n", "gloo-system", "default-service-blue-10000")["spec"]
     assert spec["healthChecks"], "with the health check"

@@ -1,4 +1,7 @@
-"""Interrupted, killed, wrong: whatever happened, `up` goes on from there and `down` leaves nothing. Each test has a stack of its own."""
+"""Interrupted, killed, wrong: whatever happened, `up` goes on from there and `down` leaves nothing.
+
+Each test has a stack of its own, side by side with the one that the other tests share.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import conftest
 from tests.e2e.conftest import PROJECT, LiveStack, processes_of, until
 
 pytestmark = pytest.mark.e2e
 
 
-@dataclass(frozen=True, kw_only=True)
-class OwnStack(LiveStack):
-    """A second stack beside the one that the other tests share."""
-
-
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[OwnStack]:
-    live = OwnStack(state=tmp_path / "root")
+def own(tmp_path: Path) -> Iterator[LiveStack]:
+    """A second stack, beside the one that the other tests share."""
+    live = LiveStack(name="e2e-own", state=tmp_path / "root")
     try:
         yield live
     finally:
@@ -47,9 +44,9 @@ def kill_everything(state: Path) -> None:
         time.sleep(0.3)
 
 
-def test_an_interrupted_up_converges_when_it_is_repeated(own: OwnStack) -> None:
+def test_an_interrupted_up_converges_when_it_is_repeated(own: LiveStack) -> None:
     first = own.popen("up")
-    until("the first cluster is being made", lambda: list((own.state / conftest.STACK / "clusters").glob("*/cluster.json")), seconds=60)
+    until("the first cluster is being made", lambda: list((own.state / own.name / "clusters").glob("*/cluster.json")), seconds=60)
     time.sleep(2)
     os.killpg(first.pid, signal.SIGINT)
     output, _ = first.communicate(timeout=90)
@@ -73,7 +70,7 @@ def test_an_interrupted_up_converges_when_it_is_repeated(own: OwnStack) -> None:
     assert not own.state.exists(), "no file"
 
 
-def test_down_without_a_stack_is_no_error(own: OwnStack) -> None:
+def test_down_without_a_stack_is_no_error(own: LiveStack) -> None:
     down = own.cli("down")
     assert down.returncode == 0, f"there is nothing to do: {down.stdout}{down.stderr}"
 
@@ -88,19 +85,19 @@ def test_down_without_a_stack_is_no_error(own: OwnStack) -> None:
     ],
     ids=["a cluster name used twice", "an unknown colour", "a negative interval", "an unknown key"],
 )
-def test_a_wrong_config_is_refused_before_anything_is_created(own: OwnStack, setting: str, named: list[str]) -> None:
-    stack_file = PROJECT / f"Pulumi.{conftest.STACK}.yaml"
+def test_a_wrong_config_is_refused_before_anything_is_created(own: LiveStack, setting: str, named: list[str]) -> None:
+    stack_file = PROJECT / f"Pulumi.{own.name}.yaml"
     before = stack_file.read_bytes() if stack_file.exists() else b""
     try:
         own.cli("env")
         stack_file.write_text(f"{stack_file.read_text()}config:\n  service-failover:{setting}\n")
-        up = own.pulumi("up", "--yes", "--skip-preview", "-s", conftest.STACK)
+        up = own.pulumi("up", "--yes", "--skip-preview", "-s", own.name)
         output = up.stdout + up.stderr
         assert up.returncode != 0, f"refused: {output}"
         assert "Traceback" not in output, f"a wrong value is no crash: {output}"
         for word in named:
             assert word in output, f"the error names {word!r}: {output}"
-        assert not (own.state / conftest.STACK / "clusters").exists(), "no cluster was made"
+        assert not (own.state / own.name / "clusters").exists(), "no cluster was made"
     finally:
         stack_file.write_bytes(before)
 

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"servicefailover.dev/embedded/node/logs"
-	"servicefailover.dev/embedded/node/probe"
 )
 
 // Pauses between attempts to make a container's environment (a Secret that does not exist yet may appear soon).
@@ -209,55 +208,6 @@ func (c *container) ended(spec *v1.Container, current *run, started metav1.Time)
 		s.Ready = c.init && !c.sidecar && code == 0
 	})
 	return code
-}
-
-// afterStart does what belongs to a fresh run: the postStart hook, then the probes in their order.
-func (c *container) afterStart(ctx context.Context, spec *v1.Container, current *run) {
-	target := c.target(spec, current)
-	if spec.Lifecycle != nil && spec.Lifecycle.PostStart != nil {
-		if err := c.hook(ctx, target, spec.Lifecycle.PostStart); err != nil && ctx.Err() == nil {
-			c.event(v1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed: %s", err)
-			current.replace(restartReason{why: "failed its postStart hook"})
-			return
-		}
-	}
-	if spec.StartupProbe == nil {
-		c.probe(ctx, spec, target, current)
-		return
-	}
-	probe.Run(ctx, probe.Startup, spec.StartupProbe, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
-		if result == probe.Failure {
-			current.replace(restartReason{why: "failed startup probe", grace: spec.StartupProbe.TerminationGracePeriodSeconds})
-			return false
-		}
-		c.set(func(s *v1.ContainerStatus) {
-			*s.Started = true
-			s.Ready = spec.ReadinessProbe == nil
-		})
-		c.probe(ctx, spec, target, current)
-		return false
-	})
-}
-
-func (c *container) probe(ctx context.Context, spec *v1.Container, target *probe.Target, current *run) {
-	if p := spec.LivenessProbe; p != nil {
-		go probe.Run(ctx, probe.Liveness, p, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
-			if result == probe.Failure {
-				current.replace(restartReason{why: "failed liveness probe", grace: p.TerminationGracePeriodSeconds})
-			}
-			return result != probe.Failure
-		})
-	}
-	if p := spec.ReadinessProbe; p != nil {
-		go probe.Run(ctx, probe.Readiness, p, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
-			c.set(func(s *v1.ContainerStatus) { s.Ready = result == probe.Success && c.current == current })
-			return true
-		})
-	}
-}
-
-func (c *container) unhealthy(kind probe.Kind, err error) {
-	c.event(v1.EventTypeWarning, "Unhealthy", "%s probe failed: %s", kind, err)
 }
 
 // wait reports why the container does not run now.

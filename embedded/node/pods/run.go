@@ -2,20 +2,17 @@ package pods
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 
 	"servicefailover.dev/embedded/node/env"
 	"servicefailover.dev/embedded/node/logs"
-	"servicefailover.dev/embedded/node/probe"
 	"servicefailover.dev/embedded/node/process"
 )
 
@@ -215,57 +212,4 @@ func (c *container) stop(spec *v1.Container, current *run, grace *int64) {
 			return
 		}
 	}
-}
-
-func (c *container) target(spec *v1.Container, current *run) *probe.Target {
-	return &probe.Target{
-		Address: c.pod.address(), Container: spec, Dial: c.pod.provider.Dialer.DialContext,
-		Exec: func(ctx context.Context, command []string) (string, error) { return c.output(ctx, current, command) },
-	}
-}
-
-func (c *container) hook(ctx context.Context, target *probe.Target, handler *v1.LifecycleHandler) error {
-	switch {
-	case handler.Exec != nil:
-		output, err := target.Exec(ctx, handler.Exec.Command)
-		if err != nil {
-			return fmt.Errorf("%w: %s", err, output)
-		}
-		return nil
-	case handler.HTTPGet != nil:
-		return probe.HTTP(ctx, target, handler.HTTPGet)
-	case handler.Sleep != nil:
-		select {
-		case <-time.After(time.Duration(handler.Sleep.Seconds) * time.Second):
-		case <-ctx.Done():
-		}
-		return ctx.Err()
-	}
-	return errors.New("the hook has no exec, httpGet or sleep")
-}
-
-// output runs a command beside the container's process and gives what it wrote, at most 10 KiB.
-func (c *container) output(ctx context.Context, current *run, command []string) (string, error) {
-	var out limitedBuffer
-	err := runCommand(ctx, c.pod.provider.Starter, current, command, execStreams{stdout: &out, stderr: &out})
-	return out.String(), err
-}
-
-// limitedBuffer takes what both outputs write. It is no bytes.Buffer itself: io.Copy would use that one's ReadFrom, past lock and limit.
-type limitedBuffer struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text = append(b.text, p[:min(len(p), 10<<10-len(b.text))]...)
-	return len(p), nil
-}
-
-func (b *limitedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(b.text)
 }
