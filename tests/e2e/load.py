@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2 as httpx
 
 
 @dataclass(frozen=True, kw_only=True)
