@@ -36,8 +36,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
     """Do what the command line asks for."""
     match arguments.command:
         case "up":
-            stack.up()
-            kubeconfigs.write(stack, stack.outputs())
+            kubeconfigs.write(stack, stack.up())
         case "down":
             stack.down()
         case "env":

@@ -81,16 +81,18 @@ class Stack:
             raise CommandFailed(f"stack {self.name!r} is not up. Bring it up first: make up")
         return str(url)
 
-    def up(self) -> None:
-        """Bring the stack up, or to what the config says now, and wait for the first answer.
+    def up(self) -> dict[str, Any]:
+        """Bring the stack up, or to what the config says now, and wait for the first answer. Returns the outputs.
 
         Errors: CommandFailed when Pulumi reports one (it has printed why) or nothing answers in time.
         """
         self.initialise()
         if self.pulumi("up", "--yes", "--skip-preview", "-s", self.name).returncode:
             raise CommandFailed("the stack is not complete. Put right what is named above, then go on where this stopped: make up")
-        url = self.proxy_url()
+        outputs = self.outputs()
+        url = str(outputs["proxyUrl"])
         print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{NEXT_STEPS}")
+        return outputs
 
     def down(self) -> None:
         """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack."""
@@ -144,6 +146,6 @@ make down    removes all of it
 
 By hand, as the guide has it:
   eval "$(make -s env)"
-  kubectl --context local port-forward deploy/echo-blue 19000 &
+  kubectl port-forward deploy/echo-blue 19000 &
   curl -X POST http://localhost:19000/healthcheck/fail
   curl $(pulumi stack output proxyUrl)"""

@@ -1,6 +1,7 @@
-"""Installs what is missing: first what PATH and the official releases have, then the rest in three lanes side by side.
+"""Installs what is missing: first what PATH and the official releases have, then the rest in lanes side by side.
 
-One lane compiles (a Go build fills all cores), one downloads the Go modules to be compiled next, one makes the Python environment and fetches wheels.
+Two lanes compile, since a Go build ends with a few large packages that keep one core busy for minutes; one downloads the Go modules to be
+compiled next, one makes the Python environment and fetches wheels.
 The first failure, and Ctrl-C, stops all of them; nothing half-made is left, and the next install goes on from there.
 """
 
@@ -68,7 +69,7 @@ class Installation:
     def run(self, missing: list[Tool], *, environment: bool) -> None:
         """Install the missing tools and, if asked for, the Python environment. Errors as of `install`."""
         with self._progress.shown(), cache.explained(), contextlib.ExitStack() as lanes:
-            compile_lane, module_lane, python_lane = (lanes.enter_context(ThreadPoolExecutor(max_workers=1)) for _ in range(3))
+            compile_lane, module_lane, python_lane = (lanes.enter_context(ThreadPoolExecutor(max_workers=workers)) for workers in (2, 1, 1))
             try:
                 left = [each for each in missing if not self._take_ready(each)]
                 go = self._go() if any(isinstance(each.built, GoModule) for each in left) else Path()

@@ -92,6 +92,23 @@ def tools() -> dict[str, Tool]:
             built=GoModule(version="1.0.0", directory=MODULES / "http-echo", package="github.com/hashicorp/http-echo"),
         ),
         Tool(
+            # Before the others that are built: it takes longest, most of that on one core.
+            name="pulumi-resource-kubernetes",
+            why="Pulumi's Kubernetes plugin",
+            built=GoModule(
+                version=PLUGIN_VERSIONS["kubernetes"],
+                directory=MODULES / "pulumi-kubernetes",
+                package=".",
+                define={"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": PLUGIN_VERSIONS["kubernetes"]},
+                generated=Generated(
+                    module="github.com/pulumi/pulumi-kubernetes/provider/v4",
+                    folder="cmd/pulumi-resource-kubernetes",
+                    files=("schema.json", "terraform-mapping.json"),
+                ),
+            ),
+            for_users=False,
+        ),
+        Tool(
             name="kube-node",
             no_release="it is made here",
             why="Kubernetes and etcd as one program, and the node agent",
@@ -122,22 +139,6 @@ def tools() -> dict[str, Tool]:
                 package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
                 define={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.274.1"},
             ),
-        ),
-        Tool(
-            name="pulumi-resource-kubernetes",
-            why="Pulumi's Kubernetes plugin",
-            built=GoModule(
-                version=PLUGIN_VERSIONS["kubernetes"],
-                directory=MODULES / "pulumi-kubernetes",
-                package=".",
-                define={"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": PLUGIN_VERSIONS["kubernetes"]},
-                generated=Generated(
-                    module="github.com/pulumi/pulumi-kubernetes/provider/v4",
-                    folder="cmd/pulumi-resource-kubernetes",
-                    files=("schema.json", "terraform-mapping.json"),
-                ),
-            ),
-            for_users=False,
         ),
         Tool(
             name="pulumi-resource-tls",
