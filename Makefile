@@ -47,7 +47,7 @@ test: test-tools test-unit ## every test: units first, then Pulumi's engine, Env
 	@$(GO) test ./...
 
 test-unit: test-tools ## the tests that start no process
-	@$(RUN) python -m pytest -q -m unit
+	@$(RUN) python -m pytest -q -n auto -m unit
 
 check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff format --check .
