@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +28,25 @@ async def test_200_requests_across_fail_and_ok_are_all_answered_with_200(stack: 
     assert len(traffic.answers) >= 200, "the load is as heavy as the test says"
     assert traffic.failures == [], "the guide's known 503 does not occur"
     assert traffic.servers[:3] == ["blue-pod", "green-pod", "blue-pod"], "blue serves, then green, then blue again"
+
+
+async def test_nothing_dials_an_address_that_is_not_realised(stack: LiveStack) -> None:
+    dialled: set[str] = set()
+    async with load(stack.url, rate=20, most=200):
+        for command in ("fail", "heal"):
+            switch = asyncio.create_task(asyncio.to_thread(stack.cli, command))
+            while not switch.done():
+                dialled |= remote_addresses()
+                await asyncio.sleep(0.02)
+    assert any(address.startswith("127.") for address in dialled), "the connections of the stack are seen"
+    outside = {address for address in dialled if ipaddress.ip_address(address) in ipaddress.ip_network("10.64.0.0/10")}
+    assert outside == set(), "an address of a pod or a Service exists in the API only; on this machine it may be somebody else's"
+
+
+def remote_addresses() -> set[str]:
+    """Where the TCP connections of this machine go, those that are still being opened too."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return {socket.inet_ntoa(bytes.fromhex(line.split()[2].split(":")[0])[::-1]) for line in lines}
 
 
 def test_the_resources_of_the_guide_are_there_and_accepted(stack: LiveStack) -> None:
