@@ -25,7 +25,7 @@ up: tools ## two clusters, and blue that fails over to green
 down: tools ## destroy the stack; nothing of it is left
 	@$(CLI) down
 
-env: tools ## eval "$$(make -s env)" puts pulumi, kubectl and the stack's settings into a shell
+env: tools ## eval "$(make -s env)" puts pulumi, kubectl and the stack's settings into a shell
 	@$(CLI) env
 
 status: tools ## what runs, and the failover resources with their state
