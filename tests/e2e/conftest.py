@@ -46,7 +46,9 @@ class LiveStack:
         """Run `pulumi` as in a shell that has evaluated `make env`."""
         exports = self.cli("env").stdout
         command = ["/bin/sh", "-c", f'{exports}\nexec pulumi --non-interactive "$@"', "sh", *arguments]
-        return subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+        # The Kubernetes plugin leaves kubeconfigs in its temporary directory; a test leaves nothing.
+        environment = {**self.environment, "TMPDIR": str(self.state / "tmp")}
+        return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def kubectl(self, cluster: str, *arguments: str) -> str:
         """Run kubectl on one cluster, and return what it printed."""
