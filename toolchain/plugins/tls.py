@@ -7,6 +7,7 @@ Not supported, and refused by name: the write-only `...Wo` inputs, the provider'
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -37,9 +38,9 @@ class _Keyed(Resource):
     secret: ClassVar[tuple[str, ...]] = ()
     texts: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def make(self, inputs: Properties) -> tuple[str, Properties]:
         """The id and the computed outputs, of plain and known inputs. Raises ValueError for inputs that do not go together."""
-        raise NotImplementedError
 
     def check(self, inputs: Properties) -> Iterable[Failure]:
         """Reads every PEM text that is known, so that a wrong one is refused before anything is made."""
