@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import toolchain
 from cli import kubeconfigs, traffic
-from cli.stack import CommandFailed, Stack
+from cli.stack import CommandFailed, Stack, Terminated
 from cli.workspace import PROJECT, open_workspace
 
 
@@ -73,11 +73,14 @@ def status(stack: Stack) -> None:
         subprocess.run([*kubectl, "get", kinds, "-A", "--ignore-not-found"], check=False)
 
 
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0, or 1 with one line that says what to do, or 130 when interrupted."""
     arguments = parser().parse_args(argv)
-    # What ends a command from outside ends what it started too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         run(arguments, Stack(name=arguments.stack, workspace=open_workspace()))
     except (CommandFailed, toolchain.ToolMissing) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,10 @@ FIRST_ANSWER_TIMEOUT = 60.0
 
 class CommandFailed(Exception):
     """A step ended badly. The text is for the user and ends with the next command to run."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: as Ctrl-C, but only this process got it, so that what it runs has to be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,10 @@ class Stack:
         ) as process:
             try:
                 out, err = process.communicate()
+            except Terminated:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
             except KeyboardInterrupt:
                 # The terminal has sent the signal to pulumi too: it cancels, saves its state and ends. A second Ctrl-C ends it at once.
                 process.wait()
@@ -95,7 +104,10 @@ class Stack:
         return outputs
 
     def down(self) -> None:
-        """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack."""
+        """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack.
+
+        Errors: CommandFailed, with what is left, when something cannot be removed.
+        """
         if self.exists():
             self.workspace.prepare()
             self.pulumi("cancel", "--yes", "-s", self.name, capture=True)
@@ -104,14 +116,19 @@ class Stack:
                 print("Pulumi could not remove everything in the usual way; removing the clusters and the state directly.", file=sys.stderr)
         self._delete_clusters()
         if self.exists():
-            self.pulumi("stack", "rm", "--yes", "--force", "--preserve-config", "-s", self.name, capture=True)
+            removed = self.pulumi("stack", "rm", "--yes", "--force", "--preserve-config", "-s", self.name, capture=True)
+            if removed.returncode:
+                raise CommandFailed(f"the state of stack {self.name!r} cannot be removed: {removed.stderr.strip()}\nthen once more: make down")
         without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
         self.workspace.forget(self.name)
         print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
 
     def _delete_clusters(self) -> None:
-        for directory in sorted(self.workspace.clusters(self.name).glob("*")):
-            subprocess.run([sys.executable, "-m", "embedded", "delete", "--state-dir", str(directory)], cwd=PROJECT, check=True)
+        directories = sorted(self.workspace.clusters(self.name).glob("*"))
+        delete = [sys.executable, "-m", "embedded", "delete", "--state-dir"]
+        left = [str(each) for each in directories if subprocess.run([*delete, str(each)], cwd=PROJECT, check=False).returncode]
+        if left:
+            raise CommandFailed(f"not removed, for the reason above: {', '.join(left)}\nthen once more: make down")
 
 
 def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:
