@@ -13,7 +13,8 @@ from controlplane.kube.errors import Conflict, NotFound
 from controlplane.kube.objects import uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
-from controlplane.translation.types import ObjectRef, Report, State
+from controlplane.translation.types import ObjectRef, Report
+from gloo_api.status import EdgeState
 
 log = logging.getLogger(__name__)
 
@@ -63,5 +64,5 @@ class Reporter:
         except (NotFound, Conflict):
             return  # Gone, or another object by that name: the next translation reports on what is there.
         self._written[ref] = (uid, desired)
-        level = logging.INFO if report.state is State.ACCEPTED else logging.WARNING
+        level = logging.INFO if report.state is EdgeState.ACCEPTED else logging.WARNING
         log.log(level, "status", extra={"object": f"{ref.kind} {ref.namespace}/{ref.name}", "state": report.state.value, "reason": report.reason})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from google.protobuf.message import Message
 from gloo_api import names
 from gloo_api.gateway import Gateway
 from gloo_api.meta import Problem
+from gloo_api.status import EdgeState
 from gloo_api.upstream import Upstream
 from gloo_api.virtual_service import VirtualService
 
@@ -147,15 +147,6 @@ class GlooInputs:
         return found
 
 
-class State(StrEnum):
-    """As in the status of Gloo's edge resources."""
-
-    PENDING = "Pending"
-    ACCEPTED = "Accepted"
-    REJECTED = "Rejected"
-    WARNING = "Warning"
-
-
 @dataclass(frozen=True)
 class Report:
     """What the translation has to say about one object. A rejected object serves nothing; a warned one serves all but what is named."""
@@ -164,10 +155,10 @@ class Report:
     warnings: tuple[Problem, ...] = ()
 
     @property
-    def state(self) -> State:
+    def state(self) -> EdgeState:
         if self.errors:
-            return State.REJECTED
-        return State.WARNING if self.warnings else State.ACCEPTED
+            return EdgeState.REJECTED
+        return EdgeState.WARNING if self.warnings else EdgeState.ACCEPTED
 
     @property
     def reason(self) -> str:

@@ -33,7 +33,8 @@ from translation_support import (
     upstream,
 )
 
-from controlplane.translation.types import Key, State
+from controlplane.translation.types import Key
+from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
 
@@ -215,7 +216,7 @@ def test_a_bad_failover_secret_costs_the_failover_endpoint_and_not_the_primary(s
     assert len(own.lb_endpoints) == 1, "the primary goes on"
     assert not other.lb_endpoints, "a failover without its TLS settings would leak or fail"
     report = report_of(translation, "Upstream", BLUE)
-    assert report.state is State.WARNING, "served, but for what is named"
+    assert report.state is EdgeState.WARNING, "served, but for what is named"
     assert "spec.failover.prioritizedLocalities[0].localityEndpoints[0].lbEndpoints[0].upstreamSslConfig" in report.reason, "the field is named"
     assert why in report.reason, "the reason is named"
 
@@ -297,19 +298,19 @@ def test_an_unsupported_field_is_reported_and_the_rest_works() -> None:
 def test_another_kind_of_health_check_is_refused() -> None:
     check = {name: value for name, value in HEALTH_CHECK.items() if name != "httpHealthCheck"} | {"tcpHealthCheck": {}}
     report = report_of(translated(blue(healthChecks=[check])), "Upstream", BLUE)
-    assert report.state is State.REJECTED, "a failover that waits for a check that never runs would be worse than none"
+    assert report.state is EdgeState.REJECTED, "a failover that waits for a check that never runs would be worse than none"
     assert "spec.healthChecks[0]: needs httpHealthCheck" in report.reason, "the field is named"
 
 
 def test_one_bad_upstream_costs_nobody_but_itself() -> None:
     bad = upstream("bad", {"kube": kube("blue"), "static": {"hosts": [{"addr": "10.0.0.1", "port": 1}]}})
     translation = translated(bad, blue())
-    assert report_of(translation, "Upstream", "bad").state is State.REJECTED, "two destinations are none"
+    assert report_of(translation, "Upstream", "bad").state is EdgeState.REJECTED, "two destinations are none"
     assert set(translation.clusters) == {BLUE_CLUSTER}, "everything else is served"
 
 
 def test_an_upstream_may_come_before_its_discovery() -> None:
     translation = translated(upstream(spec={"healthChecks": [HEALTH_CHECK]}))
     report = report_of(translation, "Upstream", BLUE)
-    assert report.state is State.WARNING, "the program may write the health check before discovery adds the Service"
+    assert report.state is EdgeState.WARNING, "the program may write the health check before discovery adds the Service"
     assert not translation.clusters, "there is nowhere to go yet"

@@ -8,7 +8,8 @@ import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from translation_support import BLUE, BLUE_CLUSTER, blue, cluster_of, endpoint_slice, failover, kube, lb_endpoint, report_of, translated, upstream
 
-from controlplane.translation.types import EndpointSlice, Key, Service, State, Translation
+from controlplane.translation.types import EndpointSlice, Key, Service, Translation
+from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
 
@@ -85,9 +86,9 @@ def test_a_service_that_cannot_serve_is_warned_about_and_the_failover_goes_on(se
 
 def test_a_selector_may_only_repeat_the_services_own() -> None:
     same = upstream(spec={"kube": {**kube("blue"), "selector": {"text": "blue"}}})
-    assert report_of(translated(same), "Upstream", BLUE).state is State.ACCEPTED, "Gloo's discovery writes it"
+    assert report_of(translated(same), "Upstream", BLUE).state is EdgeState.ACCEPTED, "Gloo's discovery writes it"
     part = upstream(spec={"kube": {**kube("blue"), "selector": {"version": "2"}}})
-    assert report_of(translated(part), "Upstream", BLUE).state is State.REJECTED, "ignored, it would send requests to other pods than asked for"
+    assert report_of(translated(part), "Upstream", BLUE).state is EdgeState.REJECTED, "ignored, it would send requests to other pods than asked for"
 
 
 def test_static_hosts_by_address_use_eds_and_by_name_use_dns() -> None:

@@ -27,9 +27,10 @@ from translation_support import (
     upstream,
 )
 
-from controlplane.translation.types import Key, State, Translation
+from controlplane.translation.types import Key, Translation
 from gloo_api.gateway import Gateway
 from gloo_api.meta import InvalidResource
+from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
 
@@ -132,7 +133,7 @@ def test_names_cannot_be_verified_without_ca() -> None:
     secrets = {Key(NAMESPACE, "failover-downstream"): secret(AUTHORITY.issue(SERVER), ca="")}
     translation = translated(failover_gateway(), secrets=secrets)
     report = report_of(translation, "Gateway", "failover-gateway")
-    assert report.state is State.REJECTED, "an open door where a lock was asked for is no service"
+    assert report.state is EdgeState.REJECTED, "an open door where a lock was asked for is no service"
     assert not translation.listeners, "nothing listens"
     assert "spec.tcpGateway.tcpHosts[0].sslConfig.verifySubjectAltName" in report.reason, "the field is named"
 
@@ -140,7 +141,7 @@ def test_names_cannot_be_verified_without_ca() -> None:
 def test_an_open_choice_of_clusters_is_warned_about() -> None:
     translation = translated(failover_gateway(tcp_host(sni_domains=())))
     report = report_of(translation, "Gateway", "failover-gateway")
-    assert report.state is State.WARNING, "the guide's Gateway works, and says what it opens"
+    assert report.state is EdgeState.WARNING, "the guide's Gateway works, and says what it opens"
     assert "reaches every Upstream of this proxy" in report.reason, "what is at stake"
 
 
@@ -156,7 +157,7 @@ def test_one_bad_host_costs_nobody_but_itself() -> None:
     translation = translated(failover_gateway(bad, tcp_host()))
     assert [chain.name for chain in only_listener(translation).filter_chains] == ["failover"], "the good host goes on"
     report = report_of(translation, "Gateway", "failover-gateway")
-    assert report.state is State.WARNING, "served, but for what is named"
+    assert report.state is EdgeState.WARNING, "served, but for what is named"
     assert "spec.tcpGateway.tcpHosts[0].sslConfig.secretRef: Secret gloo-system/missing does not exist" in report.reason, "field and value"
 
 
@@ -171,7 +172,7 @@ def test_a_port_stays_with_the_older_gateway() -> None:
     older = http_gateway("zz", meta={"creationTimestamp": "2026-01-01T00:00:00Z"})
     translation = translated(newer, older)
     assert len(translation.listeners) == 1, "two listeners cannot bind one port"
-    assert report_of(translation, "Gateway", "zz").state is State.ACCEPTED, "the older one goes on"
+    assert report_of(translation, "Gateway", "zz").state is EdgeState.ACCEPTED, "the older one goes on"
     reason = report_of(translation, "Gateway", "aa").reason
     assert "spec.bindPort: 8080 is taken by Gateway gloo-system/zz" in reason, "field, value and owner"
 
@@ -188,7 +189,7 @@ def test_a_port_stays_with_the_older_gateway() -> None:
 def test_a_bad_gateway_is_rejected_by_field(given: dict[str, Any], field: str) -> None:
     translation = translated(http_gateway(**given), failover_gateway())
     report = report_of(translation, "Gateway", "gateway-proxy")
-    assert report.state is State.REJECTED, "it cannot be served as asked for"
+    assert report.state is EdgeState.REJECTED, "it cannot be served as asked for"
     assert field in report.reason, "field and value are named"
     assert set(translation.listeners) == {"listener-::-15443"}, "one bad Gateway costs nobody but itself"
 

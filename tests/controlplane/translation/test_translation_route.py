@@ -23,8 +23,9 @@ from translation_support import (
 )
 
 from controlplane.translation import retry
-from controlplane.translation.types import State, Translation
+from controlplane.translation.types import Translation
 from gloo_api.meta import InvalidResource
+from gloo_api.status import EdgeState
 from gloo_api.virtual_service import VirtualService
 
 pytestmark = pytest.mark.unit
@@ -159,7 +160,7 @@ def test_a_route_to_a_missing_or_rejected_upstream_answers_503_and_the_others_go
     assert NAMESPACE not in broken.direct_response.body.inline_string, "names of objects are nobody's business outside"
     assert good.route.cluster == f"good_{NAMESPACE}", "one bad route costs nobody but itself"
     report = report_of(translation, "VirtualService", "default")
-    assert report.state is State.WARNING, "served, but for what is named"
+    assert report.state is EdgeState.WARNING, "served, but for what is named"
     assert "spec.virtualHost.routes[0].routeAction.single.upstream: Upstream gloo-system/default-service-blue-10000" in report.reason, (
         "field and value"
     )
@@ -171,7 +172,7 @@ def test_a_domain_stays_with_the_older_virtual_service() -> None:
     translation = translated(blue(), http_gateway(), older, newer)
     assert [host.name for host in routes_of(translation).virtual_hosts] == ["gloo-system.zz"], "Envoy would refuse all routes"
     report = report_of(translation, "VirtualService", "aa")
-    assert report.state is State.REJECTED, "the newer one gets nothing"
+    assert report.state is EdgeState.REJECTED, "the newer one gets nothing"
     assert 'spec.virtualHost.domains[0]: "*" is served already by VirtualService gloo-system/zz' in report.reason, "field, value and owner"
 
 
