@@ -15,6 +15,7 @@ from gloo_api.gateway import Gateway
 from gloo_api.gloo_instance import GlooInstance
 from gloo_api.kubernetes_cluster import KubernetesCluster
 from gloo_api.meta import Resource
+from gloo_api.route_table import RouteTable
 from gloo_api.upstream import Upstream
 from gloo_api.virtual_service import VirtualService
 
@@ -37,11 +38,16 @@ def _column(name: str, path: str, type_: str = "string") -> Schema:
 
 
 _COLUMNS: dict[type[Resource], list[Schema]] = {
-    Upstream: [_EDGE_STATE, _AGE],
+    Upstream: [
+        _EDGE_STATE, _column("Serving", ".status.failover.serving.priority", "integer"), _column("Since", ".status.failover.serving.since", "date"),
+        _column("Standby Proven", ".status.failover.standbyProven", "boolean"), _AGE,
+    ],
     Gateway: [_EDGE_STATE, _column("Port", ".spec.bindPort", "integer"), _AGE],
     VirtualService: [_EDGE_STATE, _column("Domains", ".spec.virtualHost.domains"), _AGE],
+    RouteTable: [_EDGE_STATE, _AGE],
     FailoverScheme: [
-        _column("State", ".status.state"), _column("Primary", ".spec.primary.name"), _column("Cluster", ".spec.primary.clusterName"), _AGE,
+        _column("State", ".status.state"), _column("Primary", ".spec.primary.name"), _column("Serving", ".status.serving.name"),
+        _column("Since", ".status.serving.since", "date"), _column("Standby Proven", ".status.standbyProven", "boolean"), _AGE,
     ],
     KubernetesCluster: [_column("State", ".status.status[*].state"), _AGE],
     GlooInstance: [_column("Cluster", ".spec.cluster"), _column("Region", ".spec.region"), _AGE],

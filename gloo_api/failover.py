@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gloo_api.health_check import METHOD_PATTERN, HostText
 from gloo_api.meta import Model, Port, PositiveUInt32
 from gloo_api.ssl import UpstreamSslConfig
+
+MAX_PRIORITIES = 128
+"""As many as Envoy takes, besides that of the Upstream's own endpoints."""
 
 
 class Locality(Model):
@@ -20,7 +24,9 @@ class EndpointHealthCheckConfig(Model):
     """What differs for one endpoint from the health check of the Upstream."""
 
     port_value: Port | None = Field(None, description="Port to check. Default: the endpoint's port.")
-    hostname: str = Field("", description="Host header of the check. Default: that of the Upstream's health check.")
+    hostname: HostText = Field("", description="Host header of the check. Default: that of the Upstream's health check.")
+    path: str = Field("", description="Path to check; Envoy has one for all endpoints, so another has no effect. Default: that of the health check.")
+    method: str = Field("", pattern=METHOD_PATTERN, description="Method of the check; as for path. Default: that of the health check.")
 
 
 class LbEndpoint(Model):
@@ -60,5 +66,5 @@ class FailoverPolicy(Model):
 class Failover(Model):
     """Priorities in the order in which they are tried, after the Upstream's own endpoints. Needs health checks."""
 
-    prioritized_localities: tuple[PrioritizedLocality, ...] = Field((), description="The priorities, first choice first.")
+    prioritized_localities: tuple[PrioritizedLocality, ...] = Field((), max_length=MAX_PRIORITIES, description="The priorities, first choice first.")
     policy: FailoverPolicy | None = Field(None, description="When load spills over. Default: Envoy's.")

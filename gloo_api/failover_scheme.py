@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gloo_api.failover import MAX_PRIORITIES
 from gloo_api.meta import ClusterObjectRef, Kind, PositiveUInt32, Resource, StrictModel
-from gloo_api.status import FedStatuses
+from gloo_api.status import SchemeStatus
 
 FAILOVER_SCHEME = Kind(group="fed.solo.io", version="v1", kind="FailoverScheme", plural="failoverschemes")
 
@@ -37,7 +38,7 @@ class FailoverSchemeSpec(StrictModel):
     """The primary, and the groups in the order in which they are tried."""
 
     primary: ClusterObjectRef = Field(description="The Upstream that fails over.")
-    failover_groups: tuple[FailoverGroup, ...] = Field(min_length=1, description="What takes over, first choice first.")
+    failover_groups: tuple[FailoverGroup, ...] = Field(min_length=1, max_length=MAX_PRIORITIES, description="What takes over, first choice first.")
 
 
 class FailoverScheme(Resource):
@@ -46,4 +47,4 @@ class FailoverScheme(Resource):
     KIND: ClassVar[Kind] = FAILOVER_SCHEME
 
     spec: FailoverSchemeSpec
-    status: FedStatuses | None = None
+    status: SchemeStatus | None = None

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails
 
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]{1,9})?s$"
 _OTHER_UNITS = {"ms": 0.001, "m": 60.0, "h": 3600.0}
+MAX_DURATION = timedelta(days=3650)
+"""Ten years: far beyond any use, and below what overflows in Envoy's timers."""
 
 
 @dataclass(frozen=True, order=True)
@@ -62,22 +65,43 @@ class Model(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
 
-    def unknown_fields(self, path: str) -> tuple[str, ...]:
-        """Paths below `path` of the keys that no model describes, in the order they were written."""
-        found = [f"{path}.{key}" for key in self.model_extra or {}]
-        for name, field in type(self).model_fields.items():
-            found += _unknown_below(getattr(self, name), f"{path}.{field.alias or name}")
-        return tuple(found)
+    def unknown_fields(self) -> list[str]:
+        """Paths below this part, such as `.healthChecks[0].foo`, of the keys that no model describes, in the order they were written."""
+        found = [f".{key}" for key in self.__pydantic_extra__ or ()]
+        for name, value in self.__dict__.items():
+            # Every object is read anew with each change, and nearly all have nothing to tell: paths are made only for what is found.
+            if value and isinstance(value, _CONTAINERS) and (below := _unknown_below(value)):
+                alias = type(self).model_fields[name].alias or name
+                found += [f".{alias}{path}" for path in below]
+        return found
 
     def to_object(self) -> dict[str, Any]:
         """The JSON object as Kubernetes stores it: camelCase, durations as text, what was never set left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
+_CONTAINERS = (Model, list, tuple, dict)
+
+
 class StrictModel(Model):
     """A part whose unknown keys are errors: to ignore one would serve more, or check less, than was asked for."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class GuardedModel(Model):
+    """A part whose unknown keys are kept and listed, but for `GUARDS`: those limit what is served, and to ignore one would serve more."""
+
+    GUARDS: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_guard_is_ignored(cls, value: Any) -> Any:
+        found = [key for key in value if key in cls.GUARDS] if isinstance(value, dict) else []
+        if found:
+            errors: list[InitErrorDetails] = [{"type": "extra_forbidden", "loc": (key,), "input": value[key]} for key in found]
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return value
 
 
 class ObjectMeta(Model):
@@ -102,9 +126,12 @@ class Resource(Model):
 
     @classmethod
     def parse(cls, value: dict[str, Any]) -> Self:
-        """Read an object as the API server gives it. Raises InvalidResource, which names every bad field with its value and what is allowed."""
+        """Read an object as the API server gives it. Raises InvalidResource, which names every bad field with its value and what is allowed.
+
+        The status is left out: it is what a controller has said, maybe one of another version, and must not make an object invalid.
+        """
         try:
-            return cls.model_validate(value)
+            return cls.model_validate({name: part for name, part in value.items() if name != "status"})
         except ValidationError as error:
             raise InvalidResource(problems_of(error)) from None
 
@@ -120,7 +147,7 @@ class Resource(Model):
 
     def unknown_spec_fields(self) -> tuple[str, ...]:
         """Paths such as `spec.healthChecks[0].foo` that are kept in the object and have no effect here."""
-        return _unknown_below(getattr(self, "spec", None), "spec")
+        return tuple(f"spec{path}" for path in _unknown_below(getattr(self, "spec", None)))
 
 
 class ResourceRef(Model):
@@ -143,11 +170,13 @@ def parse_duration(value: object, *, allowed: str = "zero or more") -> timedelta
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str):
-        if re.match(DURATION_PATTERN, value):
-            return timedelta(seconds=float(value[:-1]))
-        other = re.match(r"^([0-9]+(?:\.[0-9]+)?)(ms|m|h)$", value)
-        if other:
-            raise ValueError(f'a duration in seconds, here "{format_duration(timedelta(seconds=float(other[1]) * _OTHER_UNITS[other[2]]))}"')
+        if re.fullmatch(DURATION_PATTERN, value):
+            if (seconds := float(value[:-1])) > MAX_DURATION.total_seconds():
+                raise ValueError(f'a duration of at most "{format_duration(MAX_DURATION)}"')
+            return timedelta(seconds=seconds)
+        other = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|m|h)", value)
+        if other and (seconds := float(other[1]) * _OTHER_UNITS[other[2]]) <= MAX_DURATION.total_seconds():
+            raise ValueError(f'a duration in seconds, here "{format_duration(timedelta(seconds=seconds))}"')
     raise ValueError(f'a duration of {allowed} in seconds, such as "1s" or "0.5s"')
 
 
@@ -173,12 +202,20 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), _AS_TEXT, _DURATION_
 PositiveDuration = Annotated[timedelta, BeforeValidator(_positive_duration), _AS_TEXT, _DURATION_SCHEMA]
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
+Percent = Annotated[int, Field(ge=0, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:
     """Pydantic's errors as problems: field path, offending value, what is allowed."""
-    return tuple(Problem(_path(item["loc"]), _message(item["type"], item["msg"], item["input"])) for item in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    # A list whose items are bad is also called too short, as if they were not there.
+    caused = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
+    return tuple(
+        Problem(_path(item["loc"]), _message(item["type"], item["msg"], item["input"]))
+        for item in found
+        if not (item["type"] == "too_short" and item["loc"] in caused)
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -191,6 +228,8 @@ def _message(kind: str, message: str, value: object) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return "is not supported here, and ignoring it would serve more or check less than was asked for; remove it"
+    if kind == "value_error" and not isinstance(value, str | int | float):
+        return message.removeprefix("Value error, ")
     allowed = message.removeprefix("Value error, ").replace("Input should be ", "").replace("greater than or equal to", "at least")
     return f"{_shown(value)} is not allowed: {allowed[0].lower()}{allowed[1:]}"
 
@@ -200,11 +239,14 @@ def _shown(value: object) -> str:
     return json.dumps(value) if isinstance(value, str | int | float) or value is None else f"a {type(value).__name__}"
 
 
-def _unknown_below(value: object, path: str) -> tuple[str, ...]:
+_CONTAINERS = (Model, list, tuple, dict)
+
+
+def _unknown_below(value: object) -> list[str]:
     if isinstance(value, Model):
-        return value.unknown_fields(path)
+        return value.unknown_fields()
     if isinstance(value, list | tuple):
-        return tuple(found for index, item in enumerate(value) for found in _unknown_below(item, f"{path}[{index}]"))
+        return [f"[{index}]{path}" for index, item in enumerate(value) if isinstance(item, _CONTAINERS) for path in _unknown_below(item)]
     if isinstance(value, dict):
-        return tuple(found for key, item in value.items() for found in _unknown_below(item, f"{path}.{key}"))
-    return ()
+        return [f".{key}{path}" for key, item in value.items() if isinstance(item, _CONTAINERS) for path in _unknown_below(item)]
+    return []

@@ -5,7 +5,16 @@ from __future__ import annotations
 IDENTITY_ANNOTATION = "servicefailover.dev/gateway-identity"
 """On a KubernetesCluster: the DNS SAN that the certificate of its failover Gateway carries."""
 
+FAILOVER_RETRIES_ANNOTATION = "servicefailover.dev/failover-retries"
+"""On a VirtualService, RouteTable or Upstream: "disabled" leaves out the retries that failover has by default; "enabled" is the default."""
+
+REGEX_MAX_PROGRAM_SIZE = 1024
+"""How large RE2 may make a regular expression: Gloo's own limit, told to the proxies too, whose default of 100 is below "[a-z0-9-]{1,63}"."""
+
 DEFAULT_PROXY = "gateway-proxy"
+PROXY_STATUS_PORT_NAME = "proxy-status"
+"""Name of the Service port at which gloo asks a proxy how its endpoints are."""
+
 FAILOVER_PORT_NAME = "failover"
 """Name of the Service port at which other clusters reach a failover Gateway."""
 

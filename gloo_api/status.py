@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from gloo_api.meta import Model
+from gloo_api.serving import FailoverStatus, SchemeServing, TierStatus
 
 
 class EdgeState(StrEnum):
@@ -35,6 +36,12 @@ class EdgeStatuses(Model):
     statuses: dict[str, EdgeStatus] = Field(default_factory=dict, description="Status by namespace of the writer.")
 
 
+class UpstreamStatus(EdgeStatuses):
+    """The statuses, and who serves when the Upstream has failover."""
+
+    failover: FailoverStatus | None = Field(None, description="Who serves; only with spec.failover.")
+
+
 class FedState(StrEnum):
     """State of a federation resource."""
 
@@ -60,3 +67,11 @@ class FedStatuses(FedStatus):
     """The flat status, and the same by namespace of the writer."""
 
     namespaced_statuses: dict[str, FedStatus] = Field(default_factory=dict, description="Status by namespace of the writer.")
+
+
+class SchemeStatus(FedStatuses):
+    """Status of a FailoverScheme: Gloo's fields, which say whether it was accepted, and who serves."""
+
+    serving: SchemeServing | None = Field(None, description="The tier that serves now; absent until the primary's gloo says so.")
+    standby_proven: bool | None = Field(None, description="Whether every standby tier is proven to work before it is needed.")
+    tiers: tuple[TierStatus, ...] = Field((), description="Every tier in order, the primary first.")

@@ -5,15 +5,19 @@ Kubernetes Services and fixed hosts only; fields of Gloo's API that are not here
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from gloo_api.circuit_breakers import CircuitBreakers
+from gloo_api.connection_config import ConnectionConfig
 from gloo_api.failover import Failover
-from gloo_api.health_check import HealthCheck
-from gloo_api.meta import Kind, Model, Port, PositiveDuration, PositiveUInt32, Resource, StrictModel
-from gloo_api.ssl import UpstreamSslConfig
-from gloo_api.status import EdgeStatuses
+from gloo_api.health_check import METHOD_PATTERN, HealthCheck
+from gloo_api.load_balancer import LoadBalancerConfig
+from gloo_api.meta import Kind, Model, Port, PositiveUInt32, Resource, StrictModel
+from gloo_api.outlier_detection import OutlierDetection
+from gloo_api.ssl import ServerName, UpstreamSslConfig
+from gloo_api.status import UpstreamStatus
 
 UPSTREAM = Kind(group="gloo.solo.io", version="v1", kind="Upstream", plural="upstreams", short_names=("us",))
 
@@ -29,35 +33,31 @@ class KubeUpstream(Model):
     )
 
 
+class HostHealthCheckConfig(Model):
+    """What differs for one host from the health check of the Upstream. Envoy has one path and method for all hosts: others have no effect."""
+
+    path: str = Field("", description="Path to check. Default: that of the health check.")
+    method: str = Field("", pattern=METHOD_PATTERN, description="Method of the check. Default: that of the health check.")
+
+
 class StaticHost(Model):
     """One fixed host."""
 
     addr: str = Field(min_length=1, description="IP address or host name.")
     port: Port = Field(description="TCP port.")
+    sni_addr: ServerName = Field(
+        "", description="Server name that is asked for in the TLS handshake. Default: sslConfig.sni, else addr when it is a name."
+    )
     load_balancing_weight: PositiveUInt32 | None = Field(None, description="Share among the hosts. Default: equal shares.")
+    health_check_config: HostHealthCheckConfig | None = Field(None, description="Differences in how this host is checked. Default: none.")
 
 
 class StaticUpstream(StrictModel):
-    """Fixed hosts. TLS is asked for by spec.sslConfig."""
+    """Fixed hosts."""
 
     hosts: tuple[StaticHost, ...] = Field(min_length=1, description="The hosts.")
-
-
-class ConnectionConfig(Model):
-    """Connections to the endpoints."""
-
-    connect_timeout: PositiveDuration | None = Field(None, description='How long a connection may take. Default: "5s".')
-
-
-class LoadBalancerConfig(Model):
-    """How load is spread."""
-
-    healthy_panic_threshold: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        None, description="Below this percentage of healthy endpoints all of them are used, healthy or not. Default: 50."
-    )
-    locality_weighted_lb_config: Model | None = Field(
-        None, description="When present, even empty, weights of localities count. Default: they do not."
-    )
+    use_tls: bool | None = Field(None, description="Speak TLS even without sslConfig, verifying nobody. Default: true when a port is 443.")
+    auto_sni_rewrite: bool | None = Field(None, description="Ask for addr as server name where no other is given. Default: true.")
 
 
 class UpstreamSpec(Model):
@@ -73,7 +73,9 @@ class UpstreamSpec(Model):
     )
     use_http2: bool | None = Field(None, description="Speak HTTP/2 to the endpoints. Default: false.")
     connection_config: ConnectionConfig | None = Field(None, description="Connections to the endpoints.")
-    load_balancer_config: LoadBalancerConfig | None = Field(None, description="How load is spread. Default: round robin.")
+    load_balancer_config: LoadBalancerConfig | None = Field(None, description="How requests are spread. Default: round robin.")
+    outlier_detection: OutlierDetection | None = Field(None, description="When an endpoint that fails requests is left alone. Default: never.")
+    circuit_breakers: CircuitBreakers | None = Field(None, description="How much may be going on at a time.")
 
 
 class Upstream(Resource):
@@ -82,4 +84,4 @@ class Upstream(Resource):
     KIND: ClassVar[Kind] = UPSTREAM
 
     spec: UpstreamSpec = Field(default_factory=UpstreamSpec)
-    status: EdgeStatuses | None = None
+    status: UpstreamStatus | None = None

@@ -39,13 +39,14 @@ def test_every_kind_of_the_guide_has_a_definition_in_its_group() -> None:
         "upstreams.gloo.solo.io",
         "gateways.gateway.solo.io",
         "virtualservices.gateway.solo.io",
+        "routetables.gateway.solo.io",
         "failoverschemes.fed.solo.io",
         "kubernetesclusters.multicluster.solo.io",
         "glooinstances.fed.solo.io",
     ], "Gloo's own names, so that its users' manifests work"
 
 
-@pytest.mark.parametrize(("kind", "short"), [("Upstream", "us"), ("Gateway", "gw"), ("VirtualService", "vs")])
+@pytest.mark.parametrize(("kind", "short"), [("Upstream", "us"), ("Gateway", "gw"), ("VirtualService", "vs"), ("RouteTable", "rt")])
 def test_short_names_are_gloos(kind: str, short: str) -> None:
     assert DEFINITIONS[kind]["spec"]["names"]["shortNames"] == [short], "what users type"
 
@@ -101,6 +102,16 @@ def test_status_is_a_subresource_and_age_and_state_are_shown(kind: str) -> None:
 def test_the_primary_of_a_scheme_is_shown() -> None:
     columns = {column["name"]: column["jsonPath"] for column in DEFINITIONS["FailoverScheme"]["spec"]["versions"][0]["additionalPrinterColumns"]}
     assert columns["Primary"] == ".spec.primary.name", "which Upstream it is about"
+
+
+def test_who_serves_is_shown() -> None:
+    for kind, path in (("Upstream", ".status.failover.serving"), ("FailoverScheme", ".status.serving")):
+        columns = {column["name"]: column for column in DEFINITIONS[kind]["spec"]["versions"][0]["additionalPrinterColumns"]}
+        assert columns["Serving"]["jsonPath"].startswith(path), "the first question when something fails"
+        assert (columns["Since"]["jsonPath"], columns["Since"]["type"]) == (f"{path}.since", "date"), "as an age"
+        assert columns["Standby Proven"]["jsonPath"].endswith(".standbyProven"), "and the first question before that"
+        for column in ("Serving", "Since", "Standby Proven"):
+            assert at(kind, columns[column]["jsonPath"])["description"], "the field is there"
 
 
 def test_bad_values_are_refused_by_the_api_server_already() -> None:

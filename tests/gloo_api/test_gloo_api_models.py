@@ -95,7 +95,7 @@ def test_a_secret_value_is_not_shown_for_an_object_in_the_wrong_place() -> None:
     assert "hidden" not in problem, "an object is named by its type alone"
 
 
-@pytest.mark.parametrize("field", ["sslFiles", "sds", "parameters", "oneWayTls", "allowRenegotiation"])
+@pytest.mark.parametrize("field", ["sslFiles", "sds", "disableTlsSessionResumption"])
 def test_a_tls_setting_that_would_be_ignored_is_refused(field: str) -> None:
     (problem,) = problems(upstream(sslConfig={field: {}}))
     assert problem.startswith(f"spec.sslConfig.{field}: is not supported here"), "it would check less than was asked for"
@@ -133,7 +133,12 @@ def test_the_guides_scheme_is_read_and_written_back() -> None:
         },
         "status": {"state": "ACCEPTED", "observedGeneration": 1, "namespacedStatuses": {"gloo-fed": {"state": "ACCEPTED"}}},
     }
-    assert FailoverScheme.parse(given).to_object() == given, "nothing is lost and nothing is added"
+    assert FailoverScheme.model_validate(given).to_object() == given, "nothing is lost and nothing is added"
+
+
+def test_a_status_of_another_version_makes_no_object_invalid() -> None:
+    given = {"metadata": {"name": "blue"}, "spec": {}, "status": {"failover": {"serving": {"reason": "InventedLater"}}, "statuses": 7}}
+    assert Upstream.parse(given).status is None, "it is what a controller said, and is not asked for"
 
 
 def test_the_identity_of_a_clusters_gateway_is_its_annotation() -> None:
