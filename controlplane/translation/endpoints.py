@@ -15,8 +15,9 @@ from controlplane.translation import wire
 from controlplane.translation.reporter import Reporter
 from controlplane.translation.types import EndpointSlice, GlooInputs, Key, Realise, SliceEndpoint
 from gloo_api.failover import Locality
-from gloo_api.upstream import KubeUpstream, StaticUpstream
+from gloo_api.upstream import KubeUpstream
 
+MAX_WEIGHT = 2**32 - 1
 TLS_MATCH = "tls"
 """Key below `envoy.transport_socket_match` by which an endpoint names the TLS settings it is dialled with."""
 
@@ -86,8 +87,10 @@ def _unique(endpoints: Iterable[tuple[SliceEndpoint, int]]) -> list[tuple[str, i
     return sorted({(endpoint.addresses[0], port) for endpoint, port in endpoints if endpoint.addresses})
 
 
-def static_endpoints(static: StaticUpstream, *, realise: Realise) -> tuple[Endpoint, ...]:
-    return tuple(Endpoint(host=realised(host.addr, realise), port=host.port, weight=host.load_balancing_weight) for host in static.hosts)
+def check_weights(weights: Iterable[int | None], *, path: str, report: Reporter) -> None:
+    """Envoy refuses endpoints, or localities, whose weights add up to more than 32 bits."""
+    if (total := sum(weight or 1 for weight in weights)) > MAX_WEIGHT:
+        report.error(path, f"the values of loadBalancingWeight add up to {total}; allowed is at most {MAX_WEIGHT}")
 
 
 def realised(host: str, realise: Realise) -> str:
@@ -101,32 +104,44 @@ def load_assignment(name: str, priorities: Priorities, *, overprovisioning_facto
     if overprovisioning_factor is not None:
         assignment.policy.overprovisioning_factor.value = overprovisioning_factor
     for priority, groups in enumerate(priorities):
+        seen = {("", "", "")} if len(groups) > 1 else set()
         # An empty priority is sent too: endpoints that move up to fill a gap would have to prove their health again.
         for group in groups or (Group(endpoints=()),):
-            assignment.endpoints.append(_locality(group, priority=priority, weighted=weighted))
+            message = assignment.endpoints.add(priority=priority)
+            _fill(message, group)
+            if weighted:
+                message.load_balancing_weight.value = group.weight or 1
+                _tell_apart(message.locality, seen)
     return assignment
 
 
-def _locality(group: Group, *, priority: int, weighted: bool) -> endpoint_components_pb2.LocalityLbEndpoints:
-    place = group.locality
-    return endpoint_components_pb2.LocalityLbEndpoints(
-        priority=priority,
-        locality=base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.sub_zone) if place else None,
-        load_balancing_weight=wire.uint32(group.weight or 1) if weighted else None,
-        lb_endpoints=[_lb_endpoint(endpoint) for endpoint in group.endpoints],
-    )
+def _fill(message: endpoint_components_pb2.LocalityLbEndpoints, group: Group) -> None:
+    if (place := group.locality) is not None:
+        message.locality.CopyFrom(base_pb2.Locality(region=place.region, zone=place.zone, sub_zone=place.sub_zone))
+    for endpoint in group.endpoints:
+        _lb_endpoint(message.lb_endpoints.add(), endpoint)
 
 
-def _lb_endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
-    message = endpoint_components_pb2.LbEndpoint(
-        endpoint=endpoint_components_pb2.Endpoint(address=wire.socket_address(endpoint.host, endpoint.port)),
-        load_balancing_weight=wire.optional_uint32(endpoint.weight),
-    )
+def _tell_apart(locality: base_pb2.Locality, seen: set[tuple[str, str, str]]) -> None:
+    """Envoy makes one of two groups in the same place, with the weight of the last, and lets one without a place get nothing beside others.
+
+    So each of several gets a place of its own; `seen` holds those that are taken.
+    """
+    if (locality.region, locality.zone, locality.sub_zone) in seen:
+        locality.sub_zone = f"{locality.sub_zone}#{len(seen)}"
+    seen.add((locality.region, locality.zone, locality.sub_zone))
+
+
+def _lb_endpoint(message: endpoint_components_pb2.LbEndpoint, endpoint: Endpoint) -> None:
+    address = message.endpoint.address.socket_address
+    address.address = endpoint.host
+    address.port_value = endpoint.port
+    if endpoint.weight is not None:
+        message.load_balancing_weight.value = endpoint.weight
     if endpoint.tls is not None:
-        message.metadata.filter_metadata["envoy.transport_socket_match"].update({TLS_MATCH: endpoint.tls})
+        message.metadata.filter_metadata["envoy.transport_socket_match"].fields[TLS_MATCH].string_value = endpoint.tls
     # An empty health_check_config is not the same as none: it would make Envoy ignore the check's own host.
     if endpoint.check_port is not None:
         message.endpoint.health_check_config.port_value = endpoint.check_port
     if endpoint.check_host:
         message.endpoint.health_check_config.hostname = endpoint.check_host
-    return message

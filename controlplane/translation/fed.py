@@ -126,7 +126,19 @@ class _Planner:
         return next((namespace for namespace in found if namespace), DEFAULT_NAMESPACE)
 
     def _places(self, path: str, member: PriorityGroupMember) -> Iterable[LocalityLbEndpoints]:
-        """The targets in one cluster: a locality for each GlooInstance that is reached from outside."""
+        """The targets in one cluster: a locality for each GlooInstance that is reached from outside, and with a weight one for all of them.
+
+        The primary's own cluster is a target as any other, through its own failover Gateway: the path is proven as every other one is, and its
+        endpoints come and go without a change of the primary.
+        """
+        if member.locality_weight is not None:
+            self._notes[
+                Problem(
+                    f"{path}.localityWeight",
+                    f"{member.locality_weight} counts when the primary has spec.loadBalancerConfig.localityWeightedLbConfig: {{}}; "
+                    "the primary's own status says when it does not",
+                )
+            ] = None
         upstreams = [upstream for index, upstream in enumerate(member.upstreams) if self._exists(upstream, member, path=f"{path}.upstreams[{index}]")]
         instances = [item for item in self._instances if item.spec.cluster == member.cluster]
         if not instances:
@@ -144,12 +156,16 @@ class _Planner:
                 )
             )
             return
+        places: dict[Locality | None, list[LbEndpoint]] = {}
         for instance, addresses in reachable:
-            endpoints = tuple(
+            # A weight is the cluster's: several of its places would have it several times.
+            place = _locality(instance) if member.locality_weight is None else _locality(*(item for item, _ in reachable))
+            places.setdefault(place, []).extend(
                 self._endpoint(address, port, upstream, member.cluster, path=path) for upstream in upstreams for address, port in addresses
             )
+        for place, endpoints in places.items():
             if endpoints:
-                yield LocalityLbEndpoints(locality=_locality(instance), lb_endpoints=endpoints, load_balancing_weight=member.locality_weight)
+                yield LocalityLbEndpoints(locality=place, lb_endpoints=tuple(endpoints), load_balancing_weight=member.locality_weight)
 
     def _exists(self, upstream: UpstreamRef, member: PriorityGroupMember, *, path: str) -> bool:
         known = self._upstreams.get(member.cluster)
@@ -184,9 +200,11 @@ def _failover_addresses(instance: GlooInstance) -> list[tuple[str, int]]:
     return sorted({(endpoint.address, port.port) for endpoint in endpoints for port in endpoint.ports if port.name == names.FAILOVER_PORT_NAME})
 
 
-def _locality(instance: GlooInstance) -> Locality | None:
-    zones = {zone for proxy in instance.spec.proxies for zone in proxy.zones}
-    zone = zones.pop() if len(zones) == 1 else ""
-    if not (instance.spec.region or zone):
+def _locality(*instances: GlooInstance) -> Locality | None:
+    """The region and the zone that all of the proxies have in common, if they do."""
+    regions = {instance.spec.region for instance in instances}
+    zones = {zone for instance in instances for proxy in instance.spec.proxies for zone in proxy.zones}
+    region, zone = (found.pop() if len(found) == 1 else "" for found in (regions, zones))
+    if not (region or zone):
         return None
-    return Locality.model_validate({name: value for name, value in (("region", instance.spec.region), ("zone", zone)) if value})
+    return Locality.model_validate({name: value for name, value in (("region", region), ("zone", zone)) if value})

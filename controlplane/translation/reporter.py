@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controlplane.translation.types import Report
+from controlplane.translation.types import ObjectRef, Report
 from gloo_api.meta import Problem, Resource
 
 
@@ -26,9 +26,25 @@ class Reporter:
         for path in resource.unknown_spec_fields():
             self.warn(path, "is not supported by this control plane and has no effect")
 
+    def repeat(self, report: Report) -> None:
+        """Say what has been said elsewhere."""
+        self._errors.update(dict.fromkeys(report.errors))
+        self._warnings.update(dict.fromkeys(report.warnings))
+
     @property
     def rejected(self) -> bool:
         return bool(self._errors)
 
     def report(self) -> Report:
         return Report(errors=tuple(self._errors), warnings=tuple(self._warnings))
+
+
+class Reporters(dict[ObjectRef, Reporter]):
+    """A reporter for each object that a translation has to say something about, made when it is first asked for."""
+
+    def __missing__(self, ref: ObjectRef) -> Reporter:
+        self[ref] = found = Reporter()
+        return found
+
+    def reports(self) -> dict[ObjectRef, Report]:
+        return {ref: reporter.report() for ref, reporter in self.items()}

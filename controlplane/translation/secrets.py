@@ -7,6 +7,7 @@ one secret keeps the old one and says so to nobody but its control plane.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -22,35 +23,48 @@ class UnusableSecret(ValueError):
     """A Secret that is missing or that Envoy would refuse; the text names it and never shows what is in it."""
 
 
+@dataclass(frozen=True)
+class SecretFacts:
+    """All that a cluster or a listener may depend on, so that a new certificate of the same Secret changes neither."""
+
+    fault: str | None
+    """Why Envoy would refuse it; None: it is usable."""
+    has_ca: bool
+    refused: str = ""
+    """Why a newer version of the Secret is not in use."""
+
+    @classmethod
+    def of(cls, secret: TlsSecret) -> SecretFacts:
+        return cls(fault=fault_of(secret), has_ca=bool(secret.ca), refused=secret.refused)
+
+
 class SecretBook:
-    """The secrets of one translation. `use` checks a Secret and notes that the proxy needs it."""
+    """The secrets of one object. `use` notes that its proxies need a Secret."""
 
-    def __init__(self, secrets: Mapping[Key, TlsSecret]) -> None:
-        self._secrets = secrets
-        self._faults: dict[Key, str | None] = {}
-        self._messages: dict[str, secret_pb2.Secret] = {}
+    def __init__(self, facts: Mapping[Key, SecretFacts]) -> None:
+        self._facts = facts
+        self.used: dict[Key, SecretFacts] = {}
 
-    def use(self, ref: ResourceRef, *, namespace: str) -> tuple[Key, TlsSecret]:
+    def use(self, ref: ResourceRef, *, namespace: str) -> tuple[Key, SecretFacts]:
         """The Secret that `ref` names; `namespace` is that of the object that holds the reference. Raises UnusableSecret."""
         key = Key(ref.namespace or namespace, ref.name)
-        secret = self._secrets.get(key)
-        if secret is None:
+        facts = self._facts.get(key)
+        if facts is None:
             raise UnusableSecret(f"Secret {key.namespace}/{key.name} does not exist; allowed is a Secret of type kubernetes.io/tls")
-        if key not in self._faults:
-            self._faults[key] = _fault(secret)
-        if fault := self._faults[key]:
-            raise UnusableSecret(f"Secret {key.namespace}/{key.name}: {fault}")
-        certificate = certificate_name(key)
-        self._messages[certificate] = secret_pb2.Secret(name=certificate, tls_certificate=_tls_certificate(secret))
-        if secret.ca:
-            authority = authority_name(key)
-            context = common_pb2.CertificateValidationContext(trusted_ca=base_pb2.DataSource(inline_bytes=secret.ca))
-            self._messages[authority] = secret_pb2.Secret(name=authority, validation_context=context)
-        return key, secret
+        if facts.fault:
+            raise UnusableSecret(f"Secret {key.namespace}/{key.name}: {facts.fault}")
+        self.used[key] = facts
+        return key, facts
 
-    @property
-    def messages(self) -> Mapping[str, secret_pb2.Secret]:
-        return dict(self._messages)
+
+def secret_messages(key: Key, secret: TlsSecret) -> dict[str, secret_pb2.Secret]:
+    """What a proxy that needs a (usable) Secret gets, by SDS name."""
+    certificate, authority = certificate_name(key), authority_name(key)
+    messages = {certificate: secret_pb2.Secret(name=certificate, tls_certificate=_tls_certificate(secret))}
+    if secret.ca:
+        context = common_pb2.CertificateValidationContext(trusted_ca=base_pb2.DataSource(inline_bytes=secret.ca))
+        messages[authority] = secret_pb2.Secret(name=authority, validation_context=context)
+    return messages
 
 
 def certificate_name(key: Key) -> str:
@@ -74,7 +88,7 @@ def _tls_certificate(secret: TlsSecret) -> common_pb2.TlsCertificate:
     )
 
 
-def _fault(secret: TlsSecret) -> str | None:
+def fault_of(secret: TlsSecret) -> str | None:
     """Why Envoy would refuse it; None when it would not. Text of the parsers is dropped: it could quote what they read."""
     if not secret.certificate_chain or not secret.private_key:
         return "tls.crt and tls.key are both required"

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from gloo_api import names
 from gloo_api.gateway import Gateway
 from gloo_api.meta import Problem
+from gloo_api.route_table import RouteTable
 from gloo_api.status import EdgeState
 from gloo_api.upstream import Upstream
 from gloo_api.virtual_service import VirtualService
@@ -29,7 +30,7 @@ class Key(NamedTuple):
 
 
 class ObjectRef(NamedTuple):
-    """An object that a report is about. `kind` is `Upstream`, `Gateway` or `VirtualService`."""
+    """An object that a report is about. `kind` is `Upstream`, `Gateway`, `VirtualService` or `RouteTable`."""
 
     kind: str
     namespace: str
@@ -110,6 +111,8 @@ class TlsSecret:
     certificate_chain: bytes = b""
     private_key: bytes = field(default=b"", repr=False)
     ca: bytes = b""
+    refused: str = ""
+    """Why a newer version is not used and this one still is; empty: this is the newest."""
 
     @classmethod
     def from_data(cls, data: Mapping[str, bytes]) -> TlsSecret:
@@ -134,6 +137,7 @@ class GlooInputs:
     upstreams: Mapping[Key, Upstream] = field(default_factory=dict)
     gateways: Mapping[Key, Gateway] = field(default_factory=dict)
     virtual_services: Mapping[Key, VirtualService] = field(default_factory=dict)
+    route_tables: Mapping[Key, RouteTable] = field(default_factory=dict)
     services: Mapping[Key, Service] = field(default_factory=dict)
     endpoint_slices: Mapping[Key, EndpointSlice] = field(default_factory=dict)
     secrets: Mapping[Key, TlsSecret] = field(default_factory=dict)
@@ -145,6 +149,17 @@ class GlooInputs:
         for _, item in sorted(self.endpoint_slices.items()):
             found.setdefault(item.service, []).append(item)
         return found
+
+
+@dataclass(frozen=True)
+class IndexedInputs(GlooInputs):
+    """Inputs that may change in place, with an index that whoever changes them keeps."""
+
+    index: Mapping[Key, Sequence[EndpointSlice]] = field(default_factory=dict)
+
+    @property
+    def slices_by_service(self) -> Mapping[Key, Sequence[EndpointSlice]]:
+        return self.index
 
 
 @dataclass(frozen=True)

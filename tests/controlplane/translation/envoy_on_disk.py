@@ -30,6 +30,7 @@ from google.protobuf.message import Message
 from support_envoy import find_envoy
 
 from controlplane.translation.types import Translation
+from gloo_api.names import REGEX_MAX_PROGRAM_SIZE
 
 _PLACE = os.getpid() % 10000
 NETWORK = f"{200 + _PLACE // 200 % 50}.{_PLACE % 200}"
@@ -67,6 +68,7 @@ def write_bootstrap(translation: Translation, folder: Path, *, admin: tuple[str,
     files = _Files(folder)
     bootstrap = Bootstrap()
     bootstrap.node.id, bootstrap.node.cluster = "test", "gateway"
+    bootstrap.layered_runtime.layers.add(name="static").static_layer["re2.max_program_size.error_level"] = REGEX_MAX_PROGRAM_SIZE
     bootstrap.admin.address.socket_address.address, bootstrap.admin.address.socket_address.port_value = admin
     for name, message in translation.clusters.items():
         cluster = Cluster()
@@ -120,6 +122,7 @@ class Envoy:
 
     admin: tuple[str, int]
     log: Path
+    pid: int
 
     def ask(self, method: str, path: str) -> str:
         return request(self.admin, method, path)[1]
@@ -146,7 +149,7 @@ def running(bootstrap: Path, *, admin: tuple[str, int]) -> Iterator[Envoy]:
     log = bootstrap.with_suffix(".log")
     command = [find_envoy(), "-c", str(bootstrap), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--log-path", str(log)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    envoy = Envoy(admin=admin, log=log)
+    envoy = Envoy(admin=admin, log=log, pid=process.pid)
     try:
         eventually(lambda: envoy.ask("GET", "/ready").startswith("LIVE"), why=f"Envoy is ready; see {log}", seconds=20, alive=process)
         yield envoy

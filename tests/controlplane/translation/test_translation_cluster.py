@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.health_check.event_sinks.file.v3.file_pb2 import HealthCheckEventFileSink
-from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from envoy.type.v3.http_pb2 import HTTP1, HTTP2
 from translation_support import (
-    AUTHORITY,
     BLUE,
     BLUE_CLUSTER,
-    CLIENT,
     GREEN,
     GREEN_CLUSTER,
     HEALTH_CHECK,
-    NAMESPACE,
-    SERVER,
     SSL_CONFIG,
     blue,
     cluster_of,
     failover,
     failover_gateway,
+    http_gateway,
     kube,
     lb_endpoint,
     report_of,
-    secret,
     tcp_host,
     translated,
     unpacked,
     upstream,
+    virtual_service,
 )
 
-from controlplane.translation.types import Key
 from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
@@ -116,21 +112,31 @@ def test_health_checks_speak_what_the_upstream_speaks(given: dict[str, bool], co
     assert cluster.health_checks[0].http_health_check.codec_client_type == codec, "a check in the wrong protocol fails for ever"
 
 
-def test_an_http2_upstream_is_spoken_to_in_http2_and_offers_it_by_alpn() -> None:
-    cluster = cluster_of(translated(blue(useHttp2=True)))
-    (options,) = cluster.typed_extension_protocol_options.values()
-    assert unpacked(options, HttpProtocolOptions).explicit_http_config.HasField("http2_protocol_options"), "asked for"
-    assert list(failover_tls(cluster).common_tls_context.alpn_protocols) == ["h2"], "the far side is an opaque pipe to the same kind of server"
-
-
 def test_all_requests_in_flight_may_retry_at_once() -> None:
     (threshold,) = cluster_of(translated(blue())).circuit_breakers.thresholds
     assert threshold.retry_budget.budget_percent.value == 100, "at a failover every request in flight retries at the same moment"
-    assert threshold.retry_budget.min_retry_concurrency.value > 3, "Envoy's default of three would fail the rest"
+    assert threshold.retry_budget.min_retry_concurrency.value > 100_000, "while they wait to be sent again none of them is active: percent of nothing"
+
+
+def test_requests_that_wait_for_a_frozen_endpoint_take_no_room_from_the_others() -> None:
+    (threshold,) = cluster_of(translated(blue())).circuit_breakers.thresholds
+    for limit in (threshold.max_connections, threshold.max_pending_requests, threshold.max_requests):
+        assert limit.value > 100_000, "the limits are the whole cluster's: at 1024 the healthy priority would be refused too"
+
+
+def test_the_users_limits_win_each_for_itself() -> None:
+    (threshold,) = cluster_of(translated(blue(circuitBreakers={"maxRequests": 7}))).circuit_breakers.thresholds
+    assert threshold.max_requests.value == 7, "as written"
+    assert threshold.max_connections.value > 100_000, "what the user does not limit has no limit"
+    (threshold,) = cluster_of(translated(blue(circuitBreakers={"maxRetries": 5}))).circuit_breakers.thresholds
+    assert threshold.max_retries.value == 5, "as written"
+    assert not threshold.HasField("retry_budget"), "a budget would take the place of the user's limit"
 
 
 def test_an_upstream_without_failover_keeps_envoys_limits() -> None:
     assert not cluster_of(translated(upstream())).circuit_breakers.thresholds, "nothing fails over, so nothing needs more retries"
+    (threshold,) = cluster_of(translated(upstream(circuitBreakers={"maxRequests": 7}))).circuit_breakers.thresholds
+    assert not threshold.HasField("max_connections"), "Envoy's own default"
 
 
 def test_a_removed_endpoint_gets_no_more_requests() -> None:
@@ -140,53 +146,20 @@ def test_a_removed_endpoint_gets_no_more_requests() -> None:
 
 
 def test_idle_connections_to_the_other_cluster_are_probed() -> None:
-    assert cluster_of(translated(blue())).upstream_connection_options.HasField("tcp_keepalive"), "firewalls forget idle connections in silence"
+    ours = cluster_of(translated(blue())).upstream_connection_options.tcp_keepalive
+    seconds = (ours.keepalive_probes.value, ours.keepalive_time.value, ours.keepalive_interval.value)
+    assert seconds == (3, 10, 5), "firewalls forget idle connections in silence"
+    partly = cluster_of(translated(blue(connectionConfig={"tcpKeepalive": {"keepaliveTime": "20.5s", "keepaliveProbes": 0}})))
+    given = partly.upstream_connection_options.tcp_keepalive
+    assert (given.keepalive_time.value, given.keepalive_probes.value) == (21, 3), "whole seconds, rounded up; zero is the default"
+    assert not cluster_of(translated(upstream())).HasField("upstream_connection_options"), "without failover the kernel's own"
 
 
-def failover_tls(cluster: Cluster) -> UpstreamTlsContext:
-    (match,) = cluster.transport_socket_matches
-    context = unpacked(match.transport_socket.typed_config, UpstreamTlsContext)
-    assert isinstance(context, UpstreamTlsContext)
-    return context
-
-
-def test_the_own_endpoints_are_plain_and_the_failover_endpoint_is_mutual_tls() -> None:
-    translation = translated(blue())
-    cluster, assignment = cluster_of(translation), translation.endpoints[BLUE_CLUSTER]
-    own, other = (group.lb_endpoints[0] for group in assignment.endpoints)
-    assert not cluster.HasField("transport_socket"), "without sslConfig the Upstream's own endpoints are plain text"
-    assert not own.metadata.filter_metadata, "an endpoint without a match uses the cluster's own transport socket"
-    (match,) = cluster.transport_socket_matches
-    assert other.metadata.filter_metadata["envoy.transport_socket_match"] == match.match, "the endpoint names its TLS settings"
-
-
-def test_the_failover_endpoint_asks_by_sni_and_verifies_who_answers() -> None:
-    context = failover_tls(cluster_of(translated(blue())))
-    common = context.common_tls_context
-    assert context.sni == GREEN_CLUSTER, "the Gateway finds the cluster by this name"
-    (san,) = common.combined_validation_context.default_validation_context.match_typed_subject_alt_names
-    assert san.matcher.exact == SERVER, "any certificate of the CA would do otherwise, a client's too"
-    assert common.combined_validation_context.validation_context_sds_secret_config.name == f"{NAMESPACE}/failover-upstream/ca", "the CA comes by SDS"
-    assert common.tls_params.tls_minimum_protocol_version == common.tls_params.TLSv1_2, "nothing older is spoken"
-
-
-def test_the_client_certificate_comes_by_sds_on_the_same_stream() -> None:
-    translation = translated(blue())
-    (certificate,) = failover_tls(cluster_of(translation)).common_tls_context.tls_certificate_sds_secret_configs
-    assert certificate.sds_config.HasField("ads"), "a new certificate must not make a new cluster"
-    assert set(translation.secrets) == {f"{NAMESPACE}/failover-upstream", f"{NAMESPACE}/failover-upstream/ca"}, "a proxy gets what it uses, no more"
-
-
-def test_http1_is_forced_by_alpn() -> None:
-    assert list(failover_tls(cluster_of(translated(blue()))).common_tls_context.alpn_protocols) == ["http/1.1"], "the far end may know no h2"
-
-
-def test_rotating_a_certificate_changes_no_cluster() -> None:
-    before = translated(blue())
-    secrets = {Key(NAMESPACE, "failover-upstream"): secret(AUTHORITY.issue(CLIENT))}
-    after = translated(blue(), secrets=secrets)
-    assert before.clusters == after.clusters, "a changed cluster would lose its connections and the health of its endpoints"
-    assert before.secrets != after.secrets, "the new certificate arrives"
+def test_what_was_not_executed_is_marked_for_the_retry() -> None:
+    (options,) = cluster_of(translated(blue())).typed_extension_protocol_options.values()
+    names = [item.name for item in unpacked(options, HttpProtocolOptions).http_filters]
+    assert names == ["envoy.filters.http.header_mutation", "envoy.filters.http.upstream_codec"], "the codec sends, so it is the last"
+    assert not cluster_of(translated(upstream())).typed_extension_protocol_options, "without failover nothing is tried again"
 
 
 def test_endpoints_get_a_new_version_when_only_their_cluster_changed() -> None:
@@ -194,48 +167,6 @@ def test_endpoints_get_a_new_version_when_only_their_cluster_changed() -> None:
     assert before.endpoints == after.endpoints, "the endpoints themselves are the same"
     assert before.endpoint_versions != after.endpoint_versions, "a changed cluster warms for 15 s unless its endpoints are sent again"
     assert before.endpoint_versions == translated(blue()).endpoint_versions, "nothing changed, nothing is sent"
-
-
-def test_own_tls_settings_are_for_all_endpoints_without_their_own() -> None:
-    cluster = cluster_of(translated(blue(sslConfig=SSL_CONFIG, failover=failover({"address": "10.78.0.5", "port": 1}))))
-    assert cluster.transport_socket.name == "envoy.transport_sockets.tls", "sslConfig is the default of the cluster"
-    assert not cluster.transport_socket_matches, "an endpoint without settings of its own uses the default"
-
-
-@pytest.mark.parametrize(
-    ("secrets", "why"),
-    [
-        ({}, "does not exist"),
-        ({Key(NAMESPACE, "failover-upstream"): secret(ca="")}, "needs a ca.crt"),
-        ({Key(NAMESPACE, "failover-upstream"): secret(ca="no certificate")}, "ca.crt holds no PEM certificate"),
-    ],
-)
-def test_a_bad_failover_secret_costs_the_failover_endpoint_and_not_the_primary(secrets: dict[Key, object], why: str) -> None:
-    translation = translated(blue(), secrets=secrets)
-    own, other = translation.endpoints[BLUE_CLUSTER].endpoints
-    assert len(own.lb_endpoints) == 1, "the primary goes on"
-    assert not other.lb_endpoints, "a failover without its TLS settings would leak or fail"
-    report = report_of(translation, "Upstream", BLUE)
-    assert report.state is EdgeState.WARNING, "served, but for what is named"
-    assert "spec.failover.prioritizedLocalities[0].localityEndpoints[0].lbEndpoints[0].upstreamSslConfig" in report.reason, "the field is named"
-    assert why in report.reason, "the reason is named"
-
-
-def test_a_key_that_is_not_the_certificates_is_refused_without_showing_it() -> None:
-    one, other = AUTHORITY.issue(CLIENT), AUTHORITY.issue(CLIENT)
-    mixed = secret(type(one)(certificate=one.certificate, key=other.key))
-    report = report_of(translated(blue(), secrets={Key(NAMESPACE, "failover-upstream"): mixed}), "Upstream", BLUE)
-    assert "tls.key is not the key of the certificate in tls.crt" in report.reason, "Envoy would refuse the secret, and say so to nobody"
-    assert "PRIVATE" not in report.reason + repr(mixed), "a key never shows in a text"
-
-
-def test_a_server_that_is_not_verified_is_warned_about() -> None:
-    config = {name: value for name, value in SSL_CONFIG.items() if name != "verifySubjectAltName"}
-    translation = translated(
-        blue(failover=failover(lb_endpoint(upstreamSslConfig=config))), secrets={Key(NAMESPACE, "failover-upstream"): secret(ca="")}
-    )
-    assert "the server is not verified" in report_of(translation, "Upstream", BLUE).reason, "the guide's own commands leave ca.crt out"
-    assert not failover_tls(cluster_of(translation)).common_tls_context.WhichOneof("validation_context_type"), "as in Gloo, no CA means no check"
 
 
 def test_two_endpoints_of_one_gateway_stay_two() -> None:
@@ -285,21 +216,23 @@ def test_locality_weights_count_when_asked_for() -> None:
 def test_failover_without_health_checks_is_warned_about() -> None:
     report = report_of(translated(blue(healthChecks=[])), "Upstream", BLUE)
     assert "spec.failover: has no effect without spec.healthChecks" in report.reason, "nothing would ever fail over"
+    passive = report_of(translated(blue(healthChecks=[], outlierDetection={"consecutive5xx": 3})), "Upstream", BLUE)
+    assert passive.state is EdgeState.ACCEPTED, "outlier detection finds unhealthy endpoints, too"
 
 
 def test_an_unsupported_field_is_reported_and_the_rest_works() -> None:
-    translation = translated(blue(outlierDetection={"interval": "1s"}, healthChecks=[{**HEALTH_CHECK, "foo": 1}]))
+    translation = translated(blue(httpProxyHostname="proxy", healthChecks=[{**HEALTH_CHECK, "foo": 1}]))
     reason = report_of(translation, "Upstream", BLUE).reason
-    assert "spec.outlierDetection: is not supported" in reason, "nothing is ignored in silence"
+    assert "spec.httpProxyHostname: is not supported" in reason, "nothing is ignored in silence"
     assert "spec.healthChecks[0].foo: is not supported" in reason, "at any depth"
     assert BLUE_CLUSTER in translation.clusters, "a field without effect is no reason to stop serving"
 
 
 def test_another_kind_of_health_check_is_refused() -> None:
-    check = {name: value for name, value in HEALTH_CHECK.items() if name != "httpHealthCheck"} | {"tcpHealthCheck": {}}
+    check = {name: value for name, value in HEALTH_CHECK.items() if name != "httpHealthCheck"} | {"customHealthCheck": {"name": "redis"}}
     report = report_of(translated(blue(healthChecks=[check])), "Upstream", BLUE)
     assert report.state is EdgeState.REJECTED, "a failover that waits for a check that never runs would be worse than none"
-    assert "spec.healthChecks[0]: needs httpHealthCheck" in report.reason, "the field is named"
+    assert "spec.healthChecks[0]: needs exactly one of httpHealthCheck, tcpHealthCheck and grpcHealthCheck" in report.reason, "the field is named"
 
 
 def test_one_bad_upstream_costs_nobody_but_itself() -> None:
@@ -314,3 +247,21 @@ def test_an_upstream_may_come_before_its_discovery() -> None:
     report = report_of(translation, "Upstream", BLUE)
     assert report.state is EdgeState.WARNING, "the program may write the health check before discovery adds the Service"
     assert not translation.clusters, "there is nowhere to go yet"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "retries", "state"),
+    [
+        ({}, True, EdgeState.ACCEPTED),
+        ({"servicefailover.dev/failover-retries": "disabled"}, False, EdgeState.ACCEPTED),
+        ({"servicefailover.dev/failover-retries": "off"}, True, EdgeState.WARNING),
+    ],
+)
+def test_an_annotation_says_whether_routes_retry_into_the_next_priority(annotations: dict[str, str], retries: bool, state: EdgeState) -> None:
+    given = blue()
+    annotated = given.model_copy(update={"metadata": given.metadata.model_copy(update={"annotations": annotations})})
+    translation = translated(annotated, http_gateway(), virtual_service())
+    (routes,) = translation.routes.values()
+    assert isinstance(routes, RouteConfiguration)
+    assert any(route.route.HasField("retry_policy") for route in routes.virtual_hosts[0].routes) is retries, "the default is opt-out"
+    assert report_of(translation, "Upstream", BLUE).state is state, "a word that means nothing is named"

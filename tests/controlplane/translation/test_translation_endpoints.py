@@ -113,9 +113,16 @@ def test_an_endpoints_own_health_check_settings_arrive_and_an_empty_one_is_not_s
         assert not check(nothing).HasField("health_check_config"), "an empty one was a bug of Gloo (kgateway#7414)"
 
 
-def test_a_path_per_endpoint_is_reported() -> None:
-    report = report_of(translated(blue(failover=failover(lb_endpoint(healthCheckConfig={"path": "/x"})))), "Upstream", BLUE)
-    assert "lbEndpoints[0].healthCheckConfig.path: is not supported" in report.reason, "stock Envoy checks one path per cluster"
+@pytest.mark.parametrize("field", [("path", "/x", "/health"), ("method", "POST", "GET")])
+def test_a_check_of_its_own_per_endpoint_is_reported_unless_it_is_that_of_all(field: tuple[str, str, str]) -> None:
+    name, other, same = field
+
+    def reason(value: str) -> str:
+        return report_of(translated(blue(failover=failover(lb_endpoint(healthCheckConfig={name: value})))), "Upstream", BLUE).reason
+
+    where = "spec.failover.prioritizedLocalities[0].localityEndpoints[0].lbEndpoints[0].healthCheckConfig"
+    assert reason(other) == f'{where}.{name}: "{other}" has no effect: Envoy has one {name} for all endpoints, here {same}', "Envoy has no such field"
+    assert reason(same) == "", "it is what happens"
 
 
 def test_localities_arrive() -> None:
@@ -123,6 +130,32 @@ def test_localities_arrive() -> None:
     translation = translated(blue(failover={"prioritizedLocalities": [{"localityEndpoints": [place]}]}))
     locality = translation.endpoints[BLUE_CLUSTER].endpoints[1].locality
     assert (locality.region, locality.zone, locality.sub_zone) == ("us-east-1", "c", "d"), "metrics by zone say who served"
+
+
+@pytest.mark.parametrize("places", [({}, {}), ({"region": "r"}, {"region": "r"})])
+def test_weighted_groups_in_one_place_keep_a_weight_each(places: tuple[dict[str, str], ...]) -> None:
+    groups = [
+        {"lbEndpoints": [lb_endpoint(f"10.78.192.{n}")], "locality": place, "loadBalancingWeight": n} for n, place in zip((1, 3), places, strict=True)
+    ]
+    given = {"prioritizedLocalities": [{"localityEndpoints": groups}]}
+    translation = translated(blue(failover=given, loadBalancerConfig={"localityWeightedLbConfig": {}}))
+    _, one, two = translation.endpoints[BLUE_CLUSTER].endpoints
+    assert (one.load_balancing_weight.value, two.load_balancing_weight.value) == (1, 3), "as written"
+    assert one.locality != two.locality, "Envoy makes one of two in the same place, with the weight of the last"
+    assert one.locality.region == two.locality.region, "the place itself stays"
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ([{"lbEndpoints": [lb_endpoint(f"10.78.192.{n}", loadBalancingWeight=2**31) for n in (1, 2)]}], "localityEndpoints[0].lbEndpoints"),
+        ([{"lbEndpoints": [lb_endpoint(f"10.78.192.{n}")], "loadBalancingWeight": 2**31} for n in (1, 2)], "localityEndpoints"),
+    ],
+)
+def test_weights_that_overflow_are_refused(given: list[dict[str, Any]], path: str) -> None:
+    report = report_of(translated(blue(failover={"prioritizedLocalities": [{"localityEndpoints": given}]})), "Upstream", BLUE)
+    assert report.state is EdgeState.REJECTED, "Envoy would refuse the endpoints"
+    assert f"spec.failover.prioritizedLocalities[0].{path}: the values of loadBalancingWeight add up to {2**32}" in report.reason, "field and value"
 
 
 def test_a_priority_without_endpoints_keeps_its_place() -> None:

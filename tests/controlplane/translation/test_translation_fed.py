@@ -92,6 +92,38 @@ def test_groups_are_priorities_in_their_order_and_weights_and_places_arrive() ->
     assert (place.locality.region, place.locality.zone) == ("us-east-1", "c"), "from the nodes' labels"
 
 
+def test_a_weight_says_what_it_needs() -> None:
+    result = planned(scheme([member("third", localityWeight=3)]))
+    assert result.state is FedState.ACCEPTED, "it is no problem"
+    assert "spec.failoverGroups[0].priorityGroup[0].localityWeight: 3 counts when the primary has" in result.message, "Envoy ignores it otherwise"
+
+
+def test_a_weight_is_that_of_the_cluster_however_many_gateways_it_has() -> None:
+    second = instance("third", "10.79.192.2", region="us-east-1", zones=("d",))
+    given = planned(scheme([member("third", localityWeight=3)]), instance("local"), instance("third", "10.79.192.1"), second)
+    assert given.failover is not None, "both are reached"
+    (place,) = given.failover.prioritized_localities[0].locality_endpoints
+    assert place.load_balancing_weight == 3, "two places of weight 3 would be a share of 6"
+    assert [endpoint.address for endpoint in place.lb_endpoints] == ["10.79.192.1", "10.79.192.2"], "both take part in it"
+    assert place.locality is not None, "the region is the same"
+    assert (place.locality.region, place.locality.zone) == ("us-east-1", ""), "the zone is not"
+
+
+def test_every_upstream_of_every_member_of_a_group_is_a_target_of_its_priority() -> None:
+    two = {"cluster": "remote", "upstreams": [{"name": name, "namespace": NAMESPACE} for name in (GREEN, BLUE)]}
+    result = planned(scheme([two, member("third")], [member("local")]), *(instance(name, f"10.{n}.192.1") for n, name in enumerate(CLUSTERS, 77)))
+    assert result.state is FedState.ACCEPTED, "the primary's own cluster is a target, too, through its own Gateway"
+    found = [[(item.address, item.upstream_ssl_config.sni) for item in tier if item.upstream_ssl_config] for tier in endpoints(result)]
+    first = [("10.78.192.1", GREEN_CLUSTER), ("10.78.192.1", f"{BLUE}_{NAMESPACE}"), ("10.79.192.1", GREEN_CLUSTER)]
+    assert found == [first, [("10.77.192.1", GREEN_CLUSTER)]], "one address, several names"
+
+
+def test_more_groups_than_envoy_has_priorities_are_refused() -> None:
+    groups = [[{"cluster": "remote", "upstreams": [{"name": f"u{n}", "namespace": NAMESPACE}]}] for n in range(129)]
+    with pytest.raises(InvalidResource, match=r"spec\.failoverGroups"):
+        scheme(*groups)
+
+
 def test_a_proxy_in_several_zones_states_none() -> None:
     result = planned(scheme(), instance("remote", "10.78.192.1", zones=("a", "b")))
     assert result.failover is not None, "zones are no condition"

@@ -180,9 +180,7 @@ def test_a_port_stays_with_the_older_gateway() -> None:
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({"ssl": True}, "spec.ssl: true is not allowed"),
         ({"bindAddress": "localhost"}, 'spec.bindAddress: "localhost" is not allowed'),
-        ({"httpGateway": None}, "spec: needs exactly one of httpGateway and tcpGateway"),
         ({"tcpGateway": {"tcpHosts": []}, "httpGateway": None}, "spec.tcpGateway.tcpHosts: is empty"),
     ],
 )
@@ -200,9 +198,33 @@ def test_a_gateway_of_another_proxy_is_not_served() -> None:
     assert not translation.reports, "and so is the report"
 
 
-def test_tls_settings_that_are_not_understood_are_refused() -> None:
-    with pytest.raises(InvalidResource, match=r"spec\.tcpGateway\.tcpHosts\[0\]\.sslConfig\.parameters: is not supported here"):
-        failover_gateway(tcp_host(parameters={"minimumProtocolVersion": "TLSv1_3"}))
+@pytest.mark.parametrize("field", ["sslFiles", "sds", "ocspStaplePolicy", "disableTlsSessionResumption"])
+def test_tls_settings_that_are_not_understood_are_refused(field: str) -> None:
+    given: dict[str, Any] = {field: {}}
+    with pytest.raises(InvalidResource, match=rf"spec\.tcpGateway\.tcpHosts\[0\]\.sslConfig\.{field}: is not supported here"):
+        failover_gateway(tcp_host(**given))
+
+
+@pytest.mark.parametrize("given", [{"httpGateway": None}, {"tcpGateway": {"tcpHosts": [tcp_host()]}}])
+def test_a_gateway_is_of_one_kind(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidResource, match="exactly one of httpGateway and tcpGateway"):
+        http_gateway(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"hybridGateway": {}}, r"spec\.hybridGateway"),
+        ({"httpGateway": {"options": {"waf": {}}}}, r"spec\.httpGateway\.options\.waf"),
+        (
+            {"httpGateway": None, "tcpGateway": {"tcpHosts": [tcp_host()], "options": {"connectionLimit": {}}}},
+            r"spec\.tcpGateway\.options\.connectionLimit",
+        ),
+    ],
+)
+def test_a_protection_that_would_be_ignored_is_refused(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidResource, match=f"{field}: is not supported here"):
+        http_gateway(**given)
 
 
 def test_a_gateway_without_address_is_refused() -> None:

@@ -12,6 +12,7 @@ from support_certs import Authority, Pair
 from controlplane.translation import translate
 from controlplane.translation.types import EndpointSlice, GlooInputs, Key, ObjectRef, ProxyRef, Report, Service, TlsSecret, Translation
 from gloo_api.gateway import Gateway
+from gloo_api.route_table import RouteTable
 from gloo_api.upstream import Upstream
 from gloo_api.virtual_service import VirtualService
 
@@ -83,6 +84,15 @@ def virtual_service(*routes: dict[str, Any], name: str = "default", meta: Mappin
     return VirtualService.parse({"metadata": metadata(name, **(meta or {})), "spec": spec})
 
 
+def route_table(name: str, *routes: dict[str, Any], meta: Mapping[str, Any] | None = None, **spec: Any) -> RouteTable:
+    return RouteTable.parse({"metadata": metadata(name, **(meta or {})), "spec": {"routes": list(routes), **spec}})
+
+
+def delegating(*, prefix: str = "/a", **action: Any) -> dict[str, Any]:
+    """A route that delegates; to the RouteTable `a` unless `action` says otherwise."""
+    return {"matchers": [{"prefix": prefix}], "delegateAction": action or {"ref": {"name": "a", "namespace": NAMESPACE}}}
+
+
 def service(color: str = "blue") -> Service:
     spec = {"ports": [{"name": "color", "port": 10000, "targetPort": 10000}], "selector": {"app": "bluegreen", "text": color}, "ipFamilies": ["IPv4"]}
     return Service.from_object({"metadata": {"name": f"service-{color}", "namespace": "default"}, "spec": spec})
@@ -111,13 +121,14 @@ _SECRETS = {
 }
 
 
-def inputs(*objects: Upstream | Gateway | VirtualService, **more: Any) -> GlooInputs:
+def inputs(*objects: Upstream | Gateway | VirtualService | RouteTable, **more: Any) -> GlooInputs:
     """The objects, with the Services, endpoints and secrets of the guide unless `more` says otherwise."""
     colors = ("blue", "green")
     around: dict[str, Any] = {
         "services": {Key("default", f"service-{color}"): service(color) for color in colors},
         "endpoint_slices": {Key("default", f"service-{color}-1"): endpoint_slice(color=color) for color in colors},
         "secrets": _SECRETS,
+        "route_tables": {Key(*item.key): item for item in objects if isinstance(item, RouteTable)},
     }
     return GlooInputs(
         upstreams={Key(*item.key): item for item in objects if isinstance(item, Upstream)},
@@ -131,7 +142,7 @@ def realise(address: str) -> str:
     return address.replace("10.", "127.", 1) if address.startswith("10.") else address
 
 
-def translated(*objects: Upstream | Gateway | VirtualService, bind_address: str | None = "127.77.0.9", **more: Any) -> Translation:
+def translated(*objects: Upstream | Gateway | VirtualService | RouteTable, bind_address: str | None = "127.77.0.9", **more: Any) -> Translation:
     return translate(inputs(*objects, **more), proxy=ProxyRef(namespace=NAMESPACE, bind_address=bind_address), realise=realise)
 
 
