@@ -1,22 +1,20 @@
-"""The SnapshotCache: the newest Snapshot of each proxy, who waits for it, and what its Envoys refuse.
+"""The SnapshotCache: the newest Snapshot of each proxy, what of it each client has not looked at yet, and what its Envoys refuse.
 
 A proxy without a snapshot gets no answer at all. That is the gate of a restart: until everything watched has been read once, nothing is published,
 so that no Envoy ever sees half a configuration and drops the other half.
-
-Resources carry their own versions, which is what an incremental (delta) server needs; the cache would not change for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from controlplane.xds.nack import Rejection
 from controlplane.xds.resources import Resource, ResourceType
-from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.snapshot import Changes, Snapshot
 
 
 @dataclass(frozen=True, order=True)
@@ -37,6 +35,18 @@ class Session:
     node: str
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     rejections: tuple[Rejection, ...] = ()
+    _changed: dict[ResourceType, set[str]] = field(default_factory=dict)
+
+    def notify(self, changed: Mapping[ResourceType, Iterable[str]]) -> None:
+        """These names differ from what the client was last shown; many changes of one name are one."""
+        for type_, names in changed.items():
+            self._changed.setdefault(type_, set()).update(names)
+        self.wake.set()
+
+    def take(self) -> dict[ResourceType, set[str]]:
+        """What has changed since this was last called."""
+        changed, self._changed = self._changed, {}
+        return changed
 
 
 @dataclass
@@ -67,14 +77,36 @@ class SnapshotCache:
         return slot.snapshot if slot else None
 
     def publish(self, key: ProxyKey, snapshot: Snapshot) -> bool:
-        """Make `snapshot` the newest one and wake its clients; false when it equals the one before."""
+        """Make `snapshot`, which is complete, the newest one and wake its clients; false when it equals the one before."""
         slot = self._slots.setdefault(key, _Slot(idle_since=time.monotonic()))
-        if slot.snapshot is not None and slot.snapshot.version == snapshot.version:
+        before = slot.snapshot or Snapshot()
+        if slot.snapshot is not None and before.version == snapshot.version:
             return False
-        slot.snapshot = snapshot
-        for session in slot.sessions:
-            session.wake.set()
+        self._replace(slot, snapshot, {type_: before.of(type_).differing(snapshot.of(type_)) for type_ in ResourceType})
         return True
+
+    def apply(self, key: ProxyKey, changes: Changes) -> bool:
+        """Change the newest snapshot and wake its clients, at the cost of the changes; false when they change nothing.
+
+        LookupError when there is no snapshot: a part alone would be taken for the whole, so publish a complete one.
+        """
+        slot = self._slots.get(key)
+        if slot is None or slot.snapshot is None:
+            raise LookupError(f"proxy {key.role} has no snapshot that could be changed: publish a complete one first")
+        after = slot.snapshot.apply(changes)
+        if after is slot.snapshot:
+            return False
+        self._replace(slot, after, {type_: of_type.keys() for type_, of_type in changes.items()})
+        return True
+
+    def _replace(self, slot: _Slot, snapshot: Snapshot, changed: Mapping[ResourceType, Iterable[str]]) -> None:
+        slot.snapshot = snapshot
+        for type_, names in changed.items():
+            for name in names:
+                if name not in snapshot.of(type_).items:
+                    slot.last_good.pop((type_, name), None)
+        for session in slot.sessions:
+            session.notify(changed)
 
     def prune(self, *, idle_seconds: float) -> None:
         """Forget what belongs to clients that have been gone for longer than `idle_seconds`."""
@@ -98,12 +130,14 @@ class SnapshotCache:
             if session.rejections:
                 self.on_rejections()
 
-    def last_good(self, key: ProxyKey) -> dict[tuple[ResourceType, str], Resource]:
-        """The newest accepted version of each resource, kept over reconnects."""
+    def last_good(self, key: ProxyKey) -> Mapping[tuple[ResourceType, str], Resource]:
+        """The newest accepted version of each resource of the configuration, kept over reconnects."""
         return self._slots[key].last_good
 
     def accepted(self, key: ProxyKey, type_: ResourceType, resources: Iterable[Resource]) -> None:
-        self._slots[key].last_good.update(((type_, resource.name), resource) for resource in resources)
+        slot = self._slots[key]
+        current = slot.snapshot.of(type_).items if slot.snapshot else {}
+        slot.last_good.update(((type_, resource.name), resource) for resource in resources if resource.name in current)
 
     def set_rejections(self, session: Session, rejections: Iterable[Rejection]) -> None:
         """What the client of `session` refuses from now on."""

@@ -40,9 +40,10 @@ def readable(message: str) -> str:
     When a rule of the protocol is broken, Envoy prints the whole resource before the reason. That is left out: it is long, and of a Secret it would
     be the key.
     """
-    reason = message.rpartition("\n: ")[2] if message.startswith("goo.gle/debug") else message
+    reason = message.rpartition("\n: ")[2] if "goo.gle/debug" in message else message
     text = redact(" ".join(reason.split()))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    # The reason stands at the end, behind what it is about.
+    return text if len(text) <= _LONGEST else f"…{text[-_LONGEST:]}"
 
 
 def _mentions(message: str, name: str) -> bool:

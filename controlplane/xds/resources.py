@@ -10,7 +10,6 @@ import enum
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 
@@ -74,23 +73,48 @@ class Resource:
 
 @dataclass(frozen=True)
 class ResourceSet:
-    """All resources of one type in a snapshot."""
+    """All resources of one type in a snapshot. `sum` adds up a hash of each, so that a change costs no look at the others."""
 
     items: Mapping[str, Resource]
+    sum: int
 
     @classmethod
-    def pack(cls, messages: Mapping[str, Message], *, previous: ResourceSet | None = None) -> ResourceSet:
-        """Serialise `messages`; a resource equal to one of `previous` is shared with it, so that unchanged bytes are held once."""
-        items: dict[str, Resource] = {}
-        for name, message in messages.items():
-            resource = Resource.pack(name, message)
-            before = previous.items.get(name) if previous else None
-            items[name] = before if before is not None and before.version == resource.version else resource
-        return cls(items=items)
+    def of(cls, items: Mapping[str, Resource]) -> ResourceSet:
+        return cls(items=items, sum=sum(_weight(resource) for resource in items.values()) % _MODULUS)
 
-    @cached_property
+    @property
     def version(self) -> str:
-        return version_of((resource.name, resource.version) for resource in self.items.values())
+        """Equal for equal contents, whatever the order of the changes that led to them."""
+        return f"{self.sum:032x}"
+
+    def apply(self, changes: Mapping[str, Resource | None]) -> ResourceSet:
+        """With the resources of `changes` in place of those of the same name; None: without it. Itself when that changes nothing."""
+        real = {name: resource for name, resource in changes.items() if _version(resource) != _version(self.items.get(name))}
+        if not real:
+            return self
+        items, total = dict(self.items), self.sum
+        for name, resource in real.items():
+            before = items.pop(name, None) if resource is None else items.get(name)
+            total += (_weight(resource) if resource else 0) - (_weight(before) if before else 0)
+            if resource is not None:
+                items[name] = resource
+        return ResourceSet(items=items, sum=total % _MODULUS)
+
+    def differing(self, other: ResourceSet) -> frozenset[str]:
+        """The names whose resources are not the same in both. Looks at everything."""
+        names = self.items.keys() | other.items.keys()
+        return frozenset(name for name in names if _version(self.items.get(name)) != _version(other.items.get(name)))
+
+
+_MODULUS = 2**128
+
+
+def _weight(resource: Resource) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{resource.name}={resource.version}".encode(), digest_size=16).digest())
+
+
+def _version(resource: Resource | None) -> str | None:
+    return resource.version if resource else None
 
 
 def version_of(entries: Iterable[tuple[str, str]]) -> str:

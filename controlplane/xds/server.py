@@ -1,7 +1,7 @@
-"""The ADS server: one bidirectional gRPC stream per Envoy, mutual TLS, state of the world.
+"""The ADS server: one bidirectional gRPC stream per Envoy, mutual TLS; incremental (delta) or state of the world, as the client asks.
 
-This module only moves messages. What a stream is sent is decided in `stream.py`, by pure state; what there is to send, in `cache.py`.
-Delta ADS is answered "unimplemented".
+This module only moves messages. What a stream is sent is decided in `delta_stream.py` and `stream.py`, by pure state; what there is to send, in
+`cache.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 import grpc
 from envoy.service.discovery.v3 import ads_pb2_grpc
-from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
+from controlplane import metrics
 from controlplane.xds.cache import ProxyKey, Session, SnapshotCache
+from controlplane.xds.conversation import Conversation, Incremental, Push, StateOfTheWorld
 from controlplane.xds.nack import readable
 from controlplane.xds.resources import ResourceType
-from controlplane.xds.stream import Request, Response, Stream, Verdict
+from controlplane.xds.stream import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),  # Envoy's own keepalive may ping as often as its bootstrap says.
 )
+
+
+INTRODUCTION_SECONDS = 2.0
+"""How long after it connected a client has surely said what it subscribes to."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,14 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         await self._server.stop(grace=0)
 
     async def StreamAggregatedResources(self, request_iterator: AsyncIterator[Any], context: Any) -> None:
+        await self._converse(StateOfTheWorld, request_iterator, context)
+
+    async def DeltaAggregatedResources(self, request_iterator: AsyncIterator[Any], context: Any) -> None:
+        await self._converse(Incremental, request_iterator, context)
+
+    async def _converse(self, form: type[StateOfTheWorld | Incremental], requests: AsyncIterator[Any], context: Any) -> None:
         await self._authorise(context)
-        first = await anext(request_iterator, None)
+        first = await anext(requests, None)
         if first is None:
             return
         role = first.node.metadata.fields["role"].string_value if "role" in first.node.metadata.fields else ""
@@ -94,10 +105,12 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"node.metadata.role is {role!r}: it must be <namespace>~<proxy name>")
         bind = first.node.metadata.fields["bind_address"].string_value if "bind_address" in first.node.metadata.fields else ""
         with self._cache.session(ProxyKey(role=role, bind_address=bind), node=first.node.id) as session:
-            log.info("client connected", extra={"node": session.node, "role": role, "bind_address": bind})
+            log.info("client connected", extra={"node": session.node, "role": role, "bind_address": bind, "form": form.__name__})
+            metrics.CONNECTED_PROXIES.inc()
             try:
-                await self._serve(session, first, request_iterator, context)
+                await self._serve(session, form(last_good=self._cache.last_good(session.key)), first, requests, context)
             finally:
+                metrics.CONNECTED_PROXIES.dec()
                 log.info("client disconnected", extra={"node": session.node, "role": role})
 
     async def _authorise(self, context: Any) -> None:
@@ -108,44 +121,53 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             log.warning("client refused", extra={"peer": context.peer(), "names": sorted(names), "allowed": sorted(self._tls.client_names)})
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the client certificate has no name (SAN) that may read this configuration")
 
-    async def _serve(self, session: Session, first: Any, requests: AsyncIterator[Any], context: Any) -> None:
+    async def _serve(self, session: Session, conversation: Conversation, first: Any, requests: AsyncIterator[Any], context: Any) -> None:
         inbox: deque[Any] = deque([first])
         session.wake.set()
         reader = asyncio.ensure_future(_read(requests, inbox, session.wake))
-        stream = Stream(last_good=self._cache.last_good(session.key))
+        introduction = asyncio.get_running_loop().call_later(INTRODUCTION_SECONDS, _introduced, conversation, session)
         try:
             while not (reader.done() and not inbox):
                 await session.wake.wait()
                 session.wake.clear()
-                while inbox:
-                    self._receive(session, stream, inbox.popleft())
-                snapshot = self._cache.snapshot(session.key)
-                while snapshot is not None and not inbox and (response := stream.next_response(snapshot)):
-                    _log_push(session, response)
-                    await context.write(_to_message(response))
-                    snapshot = self._cache.snapshot(session.key)
-                self._cache.set_rejections(session, stream.rejections())
+                while self._look(session, conversation, inbox) and not inbox and (push := conversation.next()):
+                    _record(session, push)
+                    await context.write(push.message)
+                self._cache.set_rejections(session, conversation.rejections())
         finally:
+            introduction.cancel()
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    def _receive(self, session: Session, stream: Stream, message: Any) -> None:
+    def _look(self, session: Session, conversation: Conversation, inbox: deque[Any]) -> bool:
+        """Take in what is new on both sides; false when there is no snapshot yet, and so nothing may be sent."""
+        snapshot = self._cache.snapshot(session.key)
+        if snapshot is not None:
+            conversation.look(snapshot, session.take())
+        while inbox:
+            self._receive(session, conversation, inbox.popleft())
+        return snapshot is not None
+
+    def _receive(self, session: Session, conversation: Conversation, message: Any) -> None:
         type_ = ResourceType.from_url(message.type_url)
         if type_ is None:
             log.debug("type not served", extra={"node": session.node, "type_url": message.type_url})
             return
-        error = message.error_detail.message or "refused without a message" if message.HasField("error_detail") else None
-        request = Request(
-            type=type_, names=tuple(message.resource_names), response_nonce=message.response_nonce, version=message.version_info, error=error
-        )
-        verdict, resources = stream.receive(request)
-        if verdict is Verdict.ACK:
-            self._cache.accepted(session.key, type_, resources)
-        elif verdict is Verdict.NACK:
-            log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": readable(error or "")})
+        answer = conversation.receive(type_, message)
+        if answer.verdict is Verdict.ACK:
+            self._cache.accepted(session.key, type_, answer.accepted)
+        elif answer.verdict is Verdict.NACK:
+            metrics.REFUSALS.labels(type=type_.name.lower()).inc()
+            self._cache.set_rejections(session, conversation.rejections())
+            log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": readable(answer.error)})
 
 
-async def _read(requests: AsyncIterator[DiscoveryRequest], inbox: deque[DiscoveryRequest], wake: asyncio.Event) -> None:
+def _introduced(conversation: Conversation, session: Session) -> None:
+    conversation.introduced()
+    session.wake.set()
+
+
+async def _read(requests: AsyncIterator[Any], inbox: deque[Any], wake: asyncio.Event) -> None:
     try:
         async for message in requests:
             inbox.append(message)
@@ -154,19 +176,9 @@ async def _read(requests: AsyncIterator[DiscoveryRequest], inbox: deque[Discover
         wake.set()
 
 
-def _to_message(response: Response) -> Any:
-    message = DiscoveryResponse(version_info=response.version, nonce=response.nonce, type_url=response.type.url)
-    for resource in response.resources:
-        message.resources.add(type_url=response.type.url, value=resource.body)
-    return message
-
-
-def _log_push(session: Session, response: Response) -> None:
-    extra = {
-        "node": session.node,
-        "type": response.type.name,
-        "resources": len(response.resources),
-        "version": response.version,
-        "nonce": response.nonce,
-    }
+def _record(session: Session, push: Push) -> None:
+    type_ = push.type.name.lower()
+    metrics.PUSHES.labels(type=type_).inc()
+    metrics.PUSHED_BYTES.labels(type=type_).inc(push.size)
+    extra = {"node": session.node, "type": type_, "resources": push.resources, "removed": push.removed, "bytes": push.size, "nonce": push.nonce}
     log.debug("push", extra=extra)

@@ -1,64 +1,56 @@
 """A Snapshot: the complete and consistent configuration of one proxy at one moment.
 
-It is immutable. It is made in one step from the messages of a translation, and it knows which of its clusters get their endpoints by EDS, because
-a route must not be published before the endpoints of its cluster have arrived.
+It is immutable, and it knows which of its clusters get their endpoints by EDS, because a route must not be published before the endpoints of its
+cluster have arrived. The next snapshot is made from it by the changes alone; what did not change is shared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
-from controlplane.xds.resources import Message, ResourceSet, ResourceType, version_of
+from controlplane.xds.resources import Resource, ResourceSet, ResourceType, version_of
 
-EMPTY = ResourceSet(items={})
+EMPTY = ResourceSet.of({})
+
+Changes = Mapping[ResourceType, Mapping[str, Resource | None]]
+"""By type and name: what is new or may have changed; None for what is gone."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Resources by type. `endpoints` is keyed by cluster name: the name asked for by EDS is the cluster's."""
+    """Resources by type. The endpoints are keyed by cluster name: the name asked for by EDS is the cluster's."""
 
-    clusters: ResourceSet = EMPTY
-    endpoints: ResourceSet = EMPTY
-    secrets: ResourceSet = EMPTY
-    listeners: ResourceSet = EMPTY
-    routes: ResourceSet = EMPTY
+    sets: Mapping[ResourceType, ResourceSet] = field(default_factory=dict)
 
-    @classmethod
-    def pack(
-        cls,
-        *,
-        clusters: Mapping[str, Message],
-        endpoints: Mapping[str, Message],
-        secrets: Mapping[str, Message],
-        listeners: Mapping[str, Message],
-        routes: Mapping[str, Message],
-        previous: Snapshot | None = None,
-    ) -> Snapshot:
-        """Serialise the messages of one translation; bytes that did not change are shared with `previous`."""
-        before = previous or cls()
-        return cls(
-            clusters=ResourceSet.pack(clusters, previous=before.clusters),
-            endpoints=ResourceSet.pack(endpoints, previous=before.endpoints),
-            secrets=ResourceSet.pack(secrets, previous=before.secrets),
-            listeners=ResourceSet.pack(listeners, previous=before.listeners),
-            routes=ResourceSet.pack(routes, previous=before.routes),
-        )
+    def apply(self, changes: Changes) -> Snapshot:
+        """The snapshot after `changes`; itself when they change nothing. The cost is that of the changes, and a shallow copy per changed type."""
+        sets = {type_: self.of(type_).apply(of_type) for type_, of_type in changes.items()}
+        return self if all(found is self.of(type_) for type_, found in sets.items()) else Snapshot(sets={**self.sets, **sets})
 
     def of(self, type_: ResourceType) -> ResourceSet:
-        return self._by_type[type_]
+        return self.sets.get(type_, EMPTY)
 
-    @cached_property
-    def _by_type(self) -> dict[ResourceType, ResourceSet]:
-        return {
-            ResourceType.CLUSTER: self.clusters,
-            ResourceType.ENDPOINT: self.endpoints,
-            ResourceType.SECRET: self.secrets,
-            ResourceType.LISTENER: self.listeners,
-            ResourceType.ROUTE: self.routes,
-        }
+    @property
+    def clusters(self) -> ResourceSet:
+        return self.of(ResourceType.CLUSTER)
 
-    @cached_property
+    @property
+    def endpoints(self) -> ResourceSet:
+        return self.of(ResourceType.ENDPOINT)
+
+    @property
+    def secrets(self) -> ResourceSet:
+        return self.of(ResourceType.SECRET)
+
+    @property
+    def listeners(self) -> ResourceSet:
+        return self.of(ResourceType.LISTENER)
+
+    @property
+    def routes(self) -> ResourceSet:
+        return self.of(ResourceType.ROUTE)
+
+    @property
     def version(self) -> str:
         return version_of((type_.value, self.of(type_).version) for type_ in ResourceType)

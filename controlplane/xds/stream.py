@@ -140,7 +140,7 @@ class Stream:
             if (name, resource.version) in subscription.rejected:
                 before = subscription.accepted.get(name)
                 good = before.resource if before else last_good.get((type_, name))
-                if good is None:
+                if good is None or (name, good.version) in subscription.rejected:
                     continue
                 resource = good
             wanted[name] = Entry(resource=resource, key=self._key(type_, resource))

@@ -66,13 +66,20 @@ class Envoy:
         raise AssertionError(f"did not happen within {seconds} s: {why}\n{tail}")
 
 
-def bootstrap(*, xds_port: int, admin: int, node: str, ca: str, pair: Pair, bind_address: str = "") -> dict[str, Any]:
+def bootstrap(*, xds_port: int, admin: int, node: str, ca: str, pair: Pair, bind_address: str, delta: bool) -> dict[str, Any]:
     metadata = {"role": ROLE} | ({"bind_address": bind_address} if bind_address else {})
     return {
         "node": {"id": node, "cluster": "gateway", "metadata": metadata},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
         "dynamic_resources": {
-            "ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}]},
+            "ads_config": {
+                "api_type": "DELTA_GRPC" if delta else "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [
+                    {"envoy_grpc": {"cluster_name": "xds", "retry_policy": {"retry_back_off": {"base_interval": "0.2s", "max_interval": "1s"}}}}
+                ],
+            },
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
@@ -117,9 +124,12 @@ def bootstrap(*, xds_port: int, admin: int, node: str, ca: str, pair: Pair, bind
 
 
 @asynccontextmanager
-async def running_envoy(tmp_path: Path, *, xds_port: int, ca: Authority, node: str = "test", bind_address: str = "") -> AsyncIterator[Envoy]:
+async def running_envoy(
+    tmp_path: Path, *, xds_port: int, ca: Authority, node: str = "test", bind_address: str = "", delta: bool = True
+) -> AsyncIterator[Envoy]:
+    """`delta`: it asks for the incremental protocol, as the gateway proxy does; else for state of the world."""
     admin = free_port()
-    config = bootstrap(xds_port=xds_port, admin=admin, node=node, ca=ca.pem, pair=ca.issue(CLIENT_NAME), bind_address=bind_address)
+    config = bootstrap(xds_port=xds_port, admin=admin, node=node, ca=ca.pem, pair=ca.issue(CLIENT_NAME), bind_address=bind_address, delta=delta)
     path, log = tmp_path / f"{node}.json", tmp_path / f"{node}.log"
     path.write_text(json.dumps(config))
     path.chmod(0o600)

@@ -5,9 +5,10 @@ It acknowledges what it gets, and asks for endpoints and routes by name. That a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controlplane.xds.resources import Resource, ResourceSet, ResourceType, digest
+from controlplane.xds.resources import Message, Resource, ResourceSet, ResourceType, digest
 from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.stream import Request, Response, Stream, Verdict
 
@@ -15,17 +16,18 @@ CLUSTER, ENDPOINT, SECRET, LISTENER, ROUTE = ResourceType
 
 
 def resources(**bodies: str) -> ResourceSet:
-    return ResourceSet(items={name: Resource(name=name, body=body.encode(), version=digest(body.encode())) for name, body in bodies.items()})
+    return ResourceSet.of({name: Resource(name=name, body=body.encode(), version=digest(body.encode())) for name, body in bodies.items()})
 
 
 def snapshot(*, clusters=None, endpoints=None, secrets=None, listeners=None, routes=None) -> Snapshot:
-    return Snapshot(
-        clusters=resources(**(clusters or {})),
-        endpoints=resources(**(endpoints or {})),
-        secrets=resources(**(secrets or {})),
-        listeners=resources(**(listeners or {})),
-        routes=resources(**(routes or {})),
-    )
+    by_type = zip(ResourceType, (clusters, endpoints, secrets, listeners, routes), strict=True)
+    return Snapshot(sets={type_: resources(**(bodies or {})) for type_, bodies in by_type})
+
+
+def packed(**messages: Mapping[str, Message]) -> Snapshot:
+    """A snapshot of real messages, by `clusters`, `endpoints`, `secrets`, `listeners` and `routes`."""
+    by_type = zip(ResourceType, ("clusters", "endpoints", "secrets", "listeners", "routes"), strict=True)
+    return Snapshot().apply({type_: {name: Resource.pack(name, m) for name, m in messages.get(field_, {}).items()} for type_, field_ in by_type})
 
 
 @dataclass

@@ -5,110 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.filters.http.router.v3.router_pb2 import Router  # noqa: F401 - registers the type for ParseDict
-from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpConnectionManager  # noqa: F401 - as above
-from google.protobuf.json_format import ParseDict
-from support_certs import Authority
-from support_envoy import CLIENT_NAME, ROLE, SERVER_NAME, Envoy, backend, free_port, running_envoy
+from support_envoy import Envoy, backend, free_port, running_envoy
+from support_xds import CA, KEY, get, serving, snapshot, until
 
-from controlplane.xds.cache import ProxyKey, SnapshotCache
-from controlplane.xds.server import AdsServer, ServerTls
-from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.cache import SnapshotCache
 
-pytestmark = pytest.mark.envoy
-
-KEY = ProxyKey(role=ROLE)
-ADS = {"ads": {}, "resource_api_version": "V3"}
-CA = Authority()
-SERVER = CA.issue(SERVER_NAME)
-TLS = ServerTls(certificate=SERVER.certificate, key=SERVER.key, client_ca=CA.pem, client_names=frozenset({CLIENT_NAME}))
+pytestmark = [pytest.mark.envoy, pytest.mark.parametrize("delta", [True, False], ids=["delta", "state of the world"])]
 
 
-def snapshot(*, port: int, endpoints: dict[str, int], to: str, clusters: dict[str, str] | None = None) -> Snapshot:
-    """A listener on `port` with one route to the cluster `to`; clusters have a connect timeout each."""
-    timeouts = dict.fromkeys(endpoints, "1s") | (clusters or {})
-    hcm = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "http",
-        "rds": {"route_config_name": "routes", "config_source": ADS},
-        "http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
-    }
-    listener = {
-        "name": "http",
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-        "filter_chains": [{"filters": [{"name": "hcm", "typed_config": hcm}]}],
-    }
-    virtual_hosts = [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": to}}]}]
-    return Snapshot.pack(
-        clusters={
-            name: ParseDict({"name": name, "type": "EDS", "connect_timeout": timeout, "eds_cluster_config": {"eds_config": ADS}}, Cluster())
-            for name, timeout in timeouts.items()
-        },
-        endpoints={
-            name: ParseDict(
-                {
-                    "cluster_name": name,
-                    "endpoints": [
-                        {"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": endpoint}}}}]}
-                    ],
-                },
-                ClusterLoadAssignment(),
-            )
-            for name, endpoint in endpoints.items()
-        },
-        secrets={},
-        listeners={"http": ParseDict(listener, Listener())},
-        routes={"routes": ParseDict({"name": "routes", "virtual_hosts": virtual_hosts}, RouteConfiguration())},
-    )
-
-
-@asynccontextmanager
-async def serving(cache: SnapshotCache, port: int = 0) -> AsyncIterator[AdsServer]:
-    server = AdsServer(cache=cache, address=f"127.0.0.1:{port}", tls=TLS)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-async def get(port: int) -> str:
-    async with httpx.AsyncClient() as http:
-        answer = await http.get(f"http://127.0.0.1:{port}/")
-        return answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
-
-
-async def until(port: int, expected: str, why: str, *, seconds: float = 10.0) -> float:
-    """Ask until the answer is `expected`; how long that took."""
-    start = time.monotonic()
-    seen = "nothing"
-    while time.monotonic() - start < seconds:
-        try:
-            seen = await get(port)
-        except httpx.HTTPError as error:
-            seen = type(error).__name__
-        if seen == expected:
-            return time.monotonic() - start
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"within {seconds} s the answer was not {expected!r} but {seen!r}: {why}")
-
-
-async def test_envoy_is_configured_and_follows_every_kind_of_change(tmp_path: Path):
+async def test_envoy_is_configured_and_follows_every_kind_of_change(tmp_path: Path, delta: bool):
     port = free_port()
     async with backend("blue") as blue, backend("green") as green:
         cache = SnapshotCache()
         cache.publish(KEY, snapshot(port=port, endpoints={"one": blue}, to="one"))
-        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA) as envoy:
+        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA, delta=delta) as envoy:
             await until(port, "blue", "the whole configuration arrives over mutual TLS")
 
             cache.publish(KEY, snapshot(port=port, endpoints={"one": green}, to="one"))
@@ -129,12 +43,12 @@ async def test_envoy_is_configured_and_follows_every_kind_of_change(tmp_path: Pa
             assert not any("init_fetch_timeout" in name and value for name, value in stats.items()), "nothing waited for a timeout"
 
 
-async def test_a_route_moves_to_a_new_cluster_without_one_bad_answer(tmp_path: Path):
+async def test_a_route_moves_to_a_new_cluster_without_one_bad_answer(tmp_path: Path, delta: bool):
     port = free_port()
     async with backend("blue") as blue, backend("green") as green:
         cache = SnapshotCache()
         cache.publish(KEY, snapshot(port=port, endpoints={"one": blue}, to="one"))
-        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA):
+        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA, delta=delta):
             await until(port, "blue", "the first configuration arrives")
             seen: list[str] = []
             async with httpx.AsyncClient() as http:
@@ -148,12 +62,12 @@ async def test_a_route_moves_to_a_new_cluster_without_one_bad_answer(tmp_path: P
             assert sum(1 for one, two in itertools.pairwise(seen) if one != two) == 10, "and each change took effect"
 
 
-async def test_what_envoy_refuses_is_recorded_in_its_words_and_the_rest_goes_on(tmp_path: Path):
+async def test_what_envoy_refuses_is_recorded_in_its_words_and_the_rest_goes_on(tmp_path: Path, delta: bool):
     port = free_port()
     async with backend("blue") as blue, backend("green") as green:
         cache = SnapshotCache()
         cache.publish(KEY, snapshot(port=port, endpoints={"good": blue, "victim": blue}, to="victim"))
-        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA) as envoy:
+        async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA, delta=delta) as envoy:
             await until(port, "blue", "the first configuration arrives")
             refused_before = (await envoy.stats()).get("cluster_manager.cds.update_rejected", 0)
             # A connect timeout of zero breaks a rule that Python does not check and Envoy does.
@@ -170,13 +84,13 @@ async def test_what_envoy_refuses_is_recorded_in_its_words_and_the_rest_goes_on(
             assert cache.rejections() == {}, "and nothing is refused any more"
 
 
-async def test_envoy_serves_on_while_the_server_is_away_and_a_restart_changes_nothing(tmp_path: Path):
+async def test_envoy_serves_on_while_the_server_is_away_and_a_restart_changes_nothing(tmp_path: Path, delta: bool):
     port, xds_port = free_port(), free_port()
     async with backend("blue") as blue, backend("green") as green:
         first = SnapshotCache()
         first.publish(KEY, snapshot(port=port, endpoints={"one": blue}, to="one"))
         async with serving(first, xds_port):
-            envoy_process = running_envoy(tmp_path, xds_port=xds_port, ca=CA)
+            envoy_process = running_envoy(tmp_path, xds_port=xds_port, ca=CA, delta=delta)
             envoy: Envoy = await envoy_process.__aenter__()
             await until(port, "blue", "the first configuration arrives")
         try:
@@ -188,8 +102,12 @@ async def test_envoy_serves_on_while_the_server_is_away_and_a_restart_changes_no
                 assert await get(port) == "blue", "a server that has not read everything yet publishes nothing, so nothing is taken away"
                 updates = (await envoy.stats())["listener_manager.lds.update_success"]
                 second.publish(KEY, snapshot(port=port, endpoints={"one": blue}, to="one"))
-                await envoy.wait(lambda stats: stats["listener_manager.lds.update_success"] > updates, "it is sent the configuration")
-                stats = await envoy.stats()
+                if delta:
+                    await asyncio.sleep(0.5)
+                    stats = await envoy.stats()
+                    assert stats["listener_manager.lds.update_success"] == updates, "it has said which versions it has, so nothing is sent again"
+                else:
+                    stats = await envoy.wait(lambda stats: stats["listener_manager.lds.update_success"] > updates, "it is sent the configuration")
                 assert stats.get("listener_manager.listener_modified", 0) == 0, "which is the same, so no listener is drained"
                 assert stats.get("cluster_manager.cluster_modified", 0) == 0, "and no cluster replaced"
                 second.publish(KEY, snapshot(port=port, endpoints={"one": green}, to="one"))

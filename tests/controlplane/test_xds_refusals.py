@@ -115,3 +115,12 @@ def test_a_reason_is_one_line_without_the_resource_that_envoy_prints_before_it()
     assert readable(message) == "Proto constraint validation failed (Bad)", "a status is for people, and a printed Secret is a leak"
     assert readable("Error adding cluster(s) a:\n  reason") == "Error adding cluster(s) a: reason", "other messages are kept whole"
     assert len(readable("x" * 100_000)) < 1100, "but not at any length"
+
+
+def test_a_version_that_another_client_took_is_not_pressed_on_one_that_refuses_it():
+    current = snapshot(clusters={"blue": "2"})
+    client = Client(current=current, stream=Stream(last_good={(CLUSTER, "blue"): current.clusters.items["blue"]}))
+    client.ask(CLUSTER)
+    client.reply(client.expect(CLUSTER), "blue: unknown field of a newer Envoy")
+    assert names(client.accept(CLUSTER)) == [], "the last good version of others is the very one that this client refuses"
+    client.nothing("and no loop")

@@ -4,79 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.service.discovery.v3 import ads_pb2_grpc
-from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
+from support_ads import CA, KEY, SERVER, SOON, TLS, Client, secure_channel, serving, snapshot
 from support_certs import Authority, Pair
 
 from controlplane.xds.cache import ProxyKey, SnapshotCache
 from controlplane.xds.resources import ResourceType
 from controlplane.xds.server import AdsServer, ServerTls
-from controlplane.xds.snapshot import Snapshot
 
 pytestmark = pytest.mark.unit
-
-KEY = ProxyKey(role="gloo-system~gateway-proxy")
-SOON = 5.0
-NOT_AT_ALL = 0.15
-
-
-def snapshot(*clusters: str) -> Snapshot:
-    return Snapshot.pack(clusters={name: Cluster(name=name) for name in clusters}, endpoints={}, secrets={}, listeners={}, routes={})
-
-
-@contextlib.asynccontextmanager
-async def serving(cache: SnapshotCache, tls: ServerTls | None = None) -> AsyncIterator[AdsServer]:
-    server = AdsServer(cache=cache, address="127.0.0.1:0", tls=tls)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-class Client:
-    """A hand-driven ADS client."""
-
-    def __init__(self, channel: grpc.aio.Channel, *, role: str = KEY.role, bind_address: str = "") -> None:
-        self._call = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel).StreamAggregatedResources()
-        self._role = role
-        self._bind_address = bind_address
-        self._first = True
-
-    async def request(self, type_: ResourceType = ResourceType.CLUSTER, **fields: object) -> None:
-        error = fields.pop("error", None)
-        message = DiscoveryRequest(type_url=type_.url, **fields)
-        if self._first:
-            message.node.id = "test"
-            message.node.metadata["role"] = self._role
-            if self._bind_address:
-                message.node.metadata["bind_address"] = self._bind_address
-            self._first = False
-        if error is not None:
-            message.error_detail.message = error
-        await self._call.write(message)
-
-    async def response(self) -> DiscoveryResponse:
-        async with asyncio.timeout(SOON):
-            answer = await self._call.read()
-            if answer is grpc.aio.EOF:
-                raise AssertionError(f"the stream ended: {await self._call.code()} {await self._call.details()}")
-            return answer
-
-    async def silence(self, why: str) -> None:
-        read = asyncio.ensure_future(self._call.read())
-        done, _ = await asyncio.wait({read}, timeout=NOT_AT_ALL)
-        read.cancel()
-        assert not done, why
-
-    async def refusal(self) -> tuple[grpc.StatusCode, str]:
-        async with asyncio.timeout(SOON):
-            return await self._call.code(), await self._call.details()
 
 
 def names(response: DiscoveryResponse) -> list[str]:
@@ -135,7 +75,7 @@ async def test_a_nack_is_recorded_with_envoys_words_and_ends_with_the_client():
         assert names(again) == [], "a fresh client gets the rest without it"
         await client.request(response_nonce=again.nonce)
         await client.silence("what was refused is not sent again")
-        client._call.cancel()
+        client.call.cancel()
         async with asyncio.timeout(SOON):
             await changed.get()
         assert cache.rejections() == {}, "nobody refuses anything any more"
@@ -163,9 +103,10 @@ async def test_clients_are_told_apart_by_role_and_bind_address():
         assert names(await bound.response()) == ["bound"]
 
 
-async def test_a_client_without_a_role_is_told_what_is_missing():
+@pytest.mark.parametrize("delta", [True, False], ids=["delta", "state of the world"])
+async def test_a_client_without_a_role_is_told_what_is_missing(delta: bool):
     async with serving(SnapshotCache()) as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        client = Client(channel, role="nonsense")
+        client = Client(channel, role="nonsense", delta=delta)
         await client.request()
         code, details = await client.refusal()
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -189,20 +130,6 @@ async def test_clients_of_a_proxy_that_went_are_forgotten_after_a_while():
     assert cache.keys() == [], "it did not"
 
 
-CA = Authority()
-SERVER = CA.issue("gloo.gloo-system.svc")
-TLS = ServerTls(certificate=SERVER.certificate, key=SERVER.key, client_ca=CA.pem, client_names=frozenset({"gateway-proxy.gloo-system"}))
-
-
-def secure_channel(port: int, pair: Pair | None) -> grpc.aio.Channel:
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=CA.pem.encode(),
-        private_key=pair.key.encode() if pair else None,
-        certificate_chain=pair.certificate.encode() if pair else None,
-    )
-    return grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options=(("grpc.ssl_target_name_override", "gloo.gloo-system.svc"),))
-
-
 async def test_a_client_with_the_right_name_is_served_over_mutual_tls():
     cache = SnapshotCache()
     cache.publish(KEY, snapshot("blue"))
@@ -221,11 +148,12 @@ async def test_a_client_with_the_right_name_is_served_over_mutual_tls():
     ],
     ids=["another name", "another CA", "no certificate"],
 )
-async def test_any_other_client_gets_nothing(pair: Pair | None, expected: grpc.StatusCode):
+@pytest.mark.parametrize("delta", [True, False], ids=["delta", "state of the world"])
+async def test_any_other_client_gets_nothing(pair: Pair | None, expected: grpc.StatusCode, delta: bool):
     cache = SnapshotCache()
     cache.publish(KEY, snapshot("blue"))
     async with serving(cache, TLS) as server, secure_channel(server.port, pair) as channel:
-        client = Client(channel)
+        client = Client(channel, delta=delta)
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await client.request()
         assert (await client.refusal())[0] is expected
