@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import shlex
 import signal
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import toolchain
-from cli import kubeconfigs, traffic
+from cli import kubeconfigs, serving, traffic
 from cli.stack import CommandFailed, Stack, Terminated
 from cli.workspace import PROJECT, open_workspace
 
@@ -24,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="bring the stack up and show the first answer")
     commands.add_parser("down", help="destroy the stack; nothing of it is left")
     commands.add_parser("env", help="print the settings that put pulumi, kubectl and the stack into a shell")
-    commands.add_parser("status", help="what runs, and the failover resources with their state")
+    commands.add_parser("status", help="what runs, the failover resources with their state, and who serves")
     for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
         commands.add_parser(name, help=text).add_argument("--color", default="blue", help="which app (default: blue)")
     watch = commands.add_parser("watch", help="who answers, live")
@@ -63,14 +64,22 @@ def print_environment(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> None:
-    """Print the clusters' parts and the failover resources, as far as they can be had."""
+    """Print the clusters' parts, the failover resources and who serves, as far as they can be had."""
     for directory in sorted(stack.workspace.clusters(stack.name).glob("*")):
         subprocess.run([sys.executable, "-m", "embedded", "status", "--state-dir", str(directory)], cwd=PROJECT, check=False)
-    for file in kubeconfigs.write(stack, stack.outputs()):
-        print(f"\n{file.stem}:", flush=True)
-        kinds = "upstreams,gateways,virtualservices,failoverschemes,glooinstances,pods,services"
-        kubectl = [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
-        subprocess.run([*kubectl, "get", kinds, "-A", "--ignore-not-found"], check=False)
+    clusters = {
+        file.stem: [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
+        for file in kubeconfigs.write(stack, stack.outputs())
+    }
+    for name, kubectl in clusters.items():
+        print(f"\n{name}:", flush=True)
+        subprocess.run([*kubectl, "get", "upstreams,gateways,virtualservices,pods,services", "-A", "--ignore-not-found"], check=False)
+        # Only the management cluster has these kinds.
+        subprocess.run([*kubectl, "get", "failoverschemes,glooinstances", "-A", "--ignore-not-found"], check=False, stderr=subprocess.DEVNULL)
+    now = datetime.datetime.now(datetime.UTC)
+    lines = [line for kubectl in clusters.values() for scheme in serving.schemes(kubectl) for line in serving.described(scheme, now=now)]
+    if lines:
+        print("\nwho serves:", *lines, sep="\n")
 
 
 def _terminate(*_: object) -> None:

@@ -9,6 +9,11 @@ import time
 
 _STARTED = time.monotonic()
 
+_EXIT_CODES = (
+    "Exit codes: 0 told to stop (SIGTERM, SIGINT), with what had begun finished and the Lease released; 1 a defect, with a traceback; "
+    "2 the command line, the environment or an address cannot be used, and the last line says which and why."
+)
+
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m controlplane", description="The open, Gloo-compatible control plane.", allow_abbrev=False)
@@ -33,8 +38,16 @@ def parser() -> argparse.ArgumentParser:
     fed.add_argument("--gloo-namespace", default="gloo-system", help="namespace of gloo in every cluster (default: %(default)s)")
 
     for command in (gloo, fed):
-        command.add_argument("--health-address", metavar="HOST:PORT", help="serve /healthz and /readyz here")
-        command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+        command.add_argument(
+            "--leader-election",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="of several replicas let one write, by a Lease in NAMESPACE; without it this process writes at once, and must be the only one",
+        )
+        command.add_argument("--identity", metavar="NAME", help="this replica's name in the Lease, unique (default: $POD_NAME, else a random one)")
+        command.add_argument("--health-address", metavar="HOST:PORT", help="serve /healthz, /readyz and /metrics here")
+        command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: %(default)s")
+        command.epilog = _EXIT_CODES
 
     crds = commands.add_parser("crds", help="print the CustomResourceDefinitions", allow_abbrev=False)
     crds.add_argument("--output", default="yaml", choices=("yaml", "json"))
@@ -54,7 +67,7 @@ def _gloo(options: argparse.Namespace) -> int:
     from controlplane import log, process
     from controlplane.gloo.process import Options
     from controlplane.gloo.process import main as gloo
-    from controlplane.net import realiser, split_address
+    from controlplane.net import namer, realiser, split_address
     from controlplane.xds.server import ServerTls
 
     log.configure(level=options.log_level)
@@ -68,8 +81,10 @@ def _gloo(options: argparse.Namespace) -> int:
                 tls=None if options.xds_insecure else ServerTls.from_env(os.environ, client_names=client_names),
                 watch_namespaces=tuple(name for name in options.watch_namespaces.split(",") if name),
                 realise=realiser(options.realise),
+                named=namer(options.realise),
                 health_address=options.health_address,
                 started=_STARTED,
+                identity=process.identity(given=options.identity) if options.leader_election else None,
             )
         )
     )
@@ -82,7 +97,15 @@ def _gloo_fed(options: argparse.Namespace) -> int:
 
     log.configure(level=options.log_level)
     return process.run(
-        fed(Options(namespace=options.namespace, gloo_namespace=options.gloo_namespace, health_address=options.health_address, started=_STARTED))
+        fed(
+            Options(
+                namespace=options.namespace,
+                gloo_namespace=options.gloo_namespace,
+                health_address=options.health_address,
+                started=_STARTED,
+                identity=process.identity(given=options.identity) if options.leader_election else None,
+            )
+        )
     )
 
 

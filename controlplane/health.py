@@ -1,4 +1,4 @@
-"""The health endpoint: GET /healthz (the process's event loop turns) and GET /readyz (it has all it needs; else 503 and what it waits for).
+"""The health endpoint: GET /healthz (the process's event loop turns), /readyz (it has all it needs; else 503 and what it waits for) and /metrics.
 
 Answers on the one address given, closes each connection, and reads no more than a request line.
 """
@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from controlplane import metrics
 from controlplane.net import split_address
 
 _MAX_REQUEST_BYTES = 8192
+_PLAIN = "text/plain; charset=utf-8"
 
 
 class HealthServer:
@@ -43,9 +45,9 @@ class HealthServer:
         try:
             async with asyncio.timeout(5):
                 head = await reader.readuntil(b"\r\n\r\n")
-                status, body = self._route(head.split(b"\r\n", 1)[0].decode("latin-1"))
+                status, body, content_type = self._route(head.split(b"\r\n", 1)[0].decode("latin-1"))
                 payload = body.encode()
-                headers = f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(payload)}\r\nConnection: close"
+                headers = f"Content-Type: {content_type}\r\nContent-Length: {len(payload)}\r\nConnection: close"
                 writer.write(f"HTTP/1.1 {status}\r\n{headers}\r\n\r\n".encode() + payload)
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -53,17 +55,22 @@ class HealthServer:
         finally:
             writer.close()
 
-    def _route(self, request_line: str) -> tuple[str, str]:
+    def _route(self, request_line: str) -> tuple[str, str, str]:
+        """Status, body, content type."""
         method, _, rest = request_line.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method not in ("GET", "HEAD"):
-            return "405 Method Not Allowed", "only GET\n"
+            return "405 Method Not Allowed", "only GET\n", _PLAIN
         if path == "/healthz":
-            return "200 OK", f"ok\nresident_megabytes {resident_megabytes()}\n"
+            return "200 OK", f"ok\nresident_megabytes {resident_megabytes()}\n", _PLAIN
         if path == "/readyz":
             missing = self._waiting_for()
-            return ("503 Service Unavailable", "".join(f"waiting for {each}\n" for each in missing)) if missing else ("200 OK", "ok\n")
-        return "404 Not Found", "try /healthz or /readyz\n"
+            return (
+                ("503 Service Unavailable", "".join(f"waiting for {each}\n" for each in missing), _PLAIN) if missing else ("200 OK", "ok\n", _PLAIN)
+            )
+        if path == "/metrics":
+            return "200 OK", metrics.exposition(), metrics.CONTENT_TYPE
+        return "404 Not Found", "try /healthz, /readyz or /metrics\n", _PLAIN
 
 
 def resident_megabytes() -> int:

@@ -38,3 +38,8 @@ def realiser(rule: str | None) -> Callable[[str], str]:
         return str(parsed + offset) if parsed in source else address
 
     return realise
+
+
+def namer(rule: str | None) -> Callable[[str], str]:
+    """The inverse of `realiser(rule)`: what Kubernetes calls an address that a socket has opened. For people, who look it up there."""
+    return realiser("=".join(reversed(rule.split("=", 1))) if rule else None)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any, NamedTuple
 
 from controlplane.fed.kinds import FAILOVER_SCHEME, MANAGER, UPSTREAM
 from controlplane.fed.member import Member
-from controlplane.fed.registry import Registry, lost_text
-from controlplane.kube.errors import Conflict, Forbidden, NotFound, Unreachable
+from controlplane.fed.registry import Registry
+from controlplane.kube.errors import ApiError, Conflict, Forbidden, NotFound, Unreachable
 from controlplane.kube.objects import Key, Object, covers, deleting, owns, uid_of
 from controlplane.kube.view import ClusterView
 
 log = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+"""For a primary that its API server will not have cleaned (a webhook refuses, say): after that, some three seconds, nothing waits for it."""
 
 
 class Primary(NamedTuple):
@@ -33,9 +37,18 @@ class Primaries:
         self._registry = registry
         self._applied: dict[Primary, tuple[str, dict[str, Any]]] = {}
         """The uid and the spec.failover written last."""
+        self._refusals: Counter[Primary] = Counter()
+        """How often a cluster would not have a primary cleaned."""
+
+    def forget(self) -> None:
+        """Take nothing for written: another replica may have written since."""
+        self._applied.clear()
 
     async def apply(self, member: Member, primary: Primary, upstream: Object, failover: dict[str, Any]) -> None:
-        """Have `failover` on the primary. Raises NotFound, Conflict (somebody else owns the field), Unreachable."""
+        """Have `failover` on the primary.
+
+        Raises NotFound, Owned (by somebody else), Conflict (it is another object by now), Forbidden, Unreachable.
+        """
         uid = uid_of(upstream)
         observed = (upstream.get("spec") or {}).get("failover")
         if (
@@ -46,7 +59,7 @@ class Primaries:
             return
         # With its uid: an Upstream that has just been deleted must not come back as nothing but a failover.
         body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid}, "spec": {"failover": failover}}
-        await member.client.apply(UPSTREAM, body, manager=MANAGER)
+        await member.writer.apply(UPSTREAM, body, manager=MANAGER)
         self._applied[primary] = (uid, failover)
         log.info("failover written", extra={"upstream": f"{primary.key[0]}/{primary.key[1]}", "cluster": primary.cluster})
 
@@ -56,13 +69,19 @@ class Primaries:
         if member is None:
             return f"cluster {primary.cluster} is not registered"
         if member.lost is not None:
-            return f"cluster {primary.cluster}: {lost_text(member.lost)}"
+            return f"cluster {primary.cluster}: {member.trouble}"
         if not member.synced:
             raise Unreachable(f"cluster {primary.cluster} is being read")
         try:
             await self.release(member, primary)
         except (Unreachable, Forbidden) as error:
             return f"cluster {primary.cluster}: {error}"
+        except ApiError as error:
+            self._refusals[primary] += 1
+            if self._refusals[primary] < _ATTEMPTS:
+                raise
+            return f"cluster {primary.cluster}: {error}"
+        del self._refusals[primary]
         return None
 
     async def sweep(self, cluster: str) -> None:
@@ -82,7 +101,7 @@ class Primaries:
             return
         body = {"metadata": {"namespace": primary.key[0], "name": primary.key[1], "uid": uid_of(upstream)}}
         try:
-            await member.client.apply(UPSTREAM, body, manager=MANAGER)
+            await member.writer.apply(UPSTREAM, body, manager=MANAGER)
         except (NotFound, Conflict):
             return
         self._applied.pop(primary, None)

@@ -1,13 +1,15 @@
 """The registered clusters: each KubernetesCluster with its kubeconfig Secret is a Member, and each Member a GlooInstance.
 
-What a lost cluster was last known to be stays written: the GlooInstance is kept, and the KubernetesCluster's status says since when it is old.
+Every replica connects; the leader writes. What a lost cluster was last known to be stays written: the GlooInstance is kept, and the
+KubernetesCluster's status says since when it is old. A new kubeconfig is used at once, and what the old one showed is kept until the new one has
+shown everything: the rotation of a token is not the loss of a cluster.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-import datetime
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +22,7 @@ from controlplane.fed.member import Member, fingerprint
 from controlplane.fed.status import Outcome
 from controlplane.kube.client import Writer
 from controlplane.kube.errors import BadKubeconfig, Conflict, NotFound
-from controlplane.kube.informer import Lost
+from controlplane.kube.leadership import Leadership
 from controlplane.kube.objects import SECRET, Key, Kind, Object, covers, deleting, generation, key_of, owns, uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
@@ -34,17 +36,30 @@ log = logging.getLogger(__name__)
 
 
 class Registry:
-    """`view` is that of the management cluster; `on_member(cluster, kind)` hears every change of and in a member."""
+    """`view` is that of the management cluster; `on_member(cluster, kind)` hears every change of and in a member,
+    `on_status(cluster, key)` every change of only the status of an Upstream."""
 
     def __init__(
-        self, *, view: ClusterView, writer: Writer, namespace: str, gloo_namespace: str, on_member: Callable[[str, Kind | None], None]
+        self,
+        *,
+        view: ClusterView,
+        writer: Writer,
+        leader: Leadership,
+        namespace: str,
+        gloo_namespace: str,
+        on_member: Callable[[str, Kind | None], None],
+        on_status: Callable[[str, Key], None] = lambda cluster, key: None,
     ) -> None:
         self.members: dict[str, Member] = {}
+        self._successors: dict[str, Member] = {}
+        """Members by a new kubeconfig that are still being read."""
+        self._leader = leader
         self._view = view
         self._writer = writer
         self._namespace = namespace
         self._gloo_namespace = gloo_namespace
         self._on_member = on_member
+        self._on_status = on_status
         self._statuses = status.StatusWriter(writer)
         self._queue: WorkQueue[str] = WorkQueue(self._handle)
         self._instances: dict[Key, dict[str, Any]] = {}
@@ -84,16 +99,26 @@ class Registry:
         return found
 
     async def run(self) -> None:
-        """To be started when the view is synced. Ends all members when it is cancelled."""
+        """Connect, on every replica. To be started when the view is synced. Ends all members when it is cancelled."""
+        self._look_at_all()
+        try:
+            await self._queue.run()
+        finally:
+            for member in (*self.members.values(), *self._successors.values()):
+                await member.stop()
+
+    async def lead(self) -> None:
+        """One term of writing: another replica may have written since this one did, so nothing is taken for written."""
+        self._statuses.forget()
+        self._instances.clear()
+        self._look_at_all()
+        await asyncio.Event().wait()
+
+    def _look_at_all(self) -> None:
         for obj in self._view.objects(KUBERNETES_CLUSTER).values():
             self._queue.add(obj["metadata"]["name"])
         for key in self._view.objects(GLOO_INSTANCE):
             self.changed(GLOO_INSTANCE, key)
-        try:
-            await self._queue.run()
-        finally:
-            for member in self.members.values():
-                await member.stop()
 
     def _member_changed(self, name: str, kind: Kind | None) -> None:
         self._queue.add(name)
@@ -103,10 +128,12 @@ class Registry:
         obj = self._view.get(KUBERNETES_CLUSTER, (self._namespace, name))
         if obj is None or deleting(obj):
             await self._drop(name)
-            for instance in self._instances_of(name):
+            for instance in self._instances_of(name) if self._leader.is_leader else ():
                 await self._delete_instance(instance)
             return
         outcome = await self._connect(name, obj)
+        if not self._leader.is_leader:
+            return
         member = self.members.get(name)
         if member is not None and member.synced:
             await self._write_instance(member, obj)
@@ -129,21 +156,46 @@ class Registry:
             await self._drop(name)
             what = "does not exist" if secret is None else f"has no key {KUBECONFIG_KEY}"
             return Outcome(FedState.PENDING, f"spec.secretName: Secret {self._namespace}/{secret_name} of type {KUBECONFIG_SECRET_TYPE} {what}")
-        member = self.members.get(name)
-        if member is None or member.fingerprint != fingerprint(kubeconfig):
-            await self._drop(name)
-            try:
-                member = Member(name=name, kubeconfig=kubeconfig, gloo_namespace=self._gloo_namespace, on_change=self._member_changed)
-            except BadKubeconfig as error:
-                return Outcome(FedState.INVALID, f"Secret {self._namespace}/{secret_name}: {error}")
-            log.info("cluster registered", extra={"cluster": name, "server": member.client.server})
-            self.members[name] = member
-            member.start()
-        if member.lost is not None:
-            return Outcome(FedState.FAILED, lost_text(member.lost))
+        try:
+            member = await self._member(name, kubeconfig)
+        except BadKubeconfig as error:
+            return Outcome(FedState.INVALID, f"Secret {self._namespace}/{secret_name}: {error}")
+        if member.trouble:
+            return Outcome(FedState.FAILED, member.trouble)
         return Outcome(FedState.ACCEPTED) if member.synced else Outcome(FedState.PROCESSING, "reading the cluster")
 
+    async def _member(self, name: str, kubeconfig: str) -> Member:
+        """The member by this kubeconfig; it takes the place of one by an older kubeconfig when it has read everything."""
+        present = self.members.get(name)
+        if present is not None and present.fingerprint == fingerprint(kubeconfig):
+            await self._discard(self._successors.pop(name, None))
+            return present
+        member = self._successors.get(name)
+        if member is None or member.fingerprint != fingerprint(kubeconfig):
+            made = Member(
+                name=name,
+                kubeconfig=kubeconfig,
+                gloo_namespace=self._gloo_namespace,
+                leader=self._leader,
+                on_change=self._member_changed,
+                on_status=self._on_status,
+            )
+            await self._discard(member)
+            member = self._successors[name] = made
+            log.info("cluster registered", extra={"cluster": name, "server": member.client.server})
+            member.start()
+        if present is None or member.synced:
+            self.members[name] = self._successors.pop(name)
+            await self._discard(present)
+            self._on_member(name, None)
+        return member
+
+    async def _discard(self, member: Member | None) -> None:
+        if member is not None:
+            await member.stop()
+
     async def _drop(self, name: str) -> None:
+        await self._discard(self._successors.pop(name, None))
         member = self.members.pop(name, None)
         if member is not None:
             await member.stop()
@@ -184,12 +236,6 @@ class Registry:
         self._instances[key] = spec
         addresses = [endpoint["address"] for proxy in spec["proxies"] for endpoint in proxy["ingressEndpoints"]]
         log.info("gloo instance written", extra={"instance": key[1], "addresses": addresses})
-
-
-def lost_text(lost: Lost) -> str:
-    """For a status: since when a cluster is lost, and why."""
-    since = datetime.datetime.fromtimestamp(lost.since, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"its API server does not answer since {since}, the last known state is kept: {lost.reason}"
 
 
 def _kubeconfig(secret: Object) -> str | None:

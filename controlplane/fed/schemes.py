@@ -13,12 +13,13 @@ import logging
 from typing import NamedTuple
 
 from controlplane.fed import status
+from controlplane.fed.farewell import Reader
 from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, MANAGER, UPSTREAM
 from controlplane.fed.primaries import Primaries, Primary, primary_of
-from controlplane.fed.registry import Registry, lost_text
+from controlplane.fed.registry import Registry
 from controlplane.fed.status import Outcome
 from controlplane.kube.client import Writer
-from controlplane.kube.errors import Conflict, Forbidden, NotFound, Unreachable
+from controlplane.kube.errors import Forbidden, KubeError, NotFound, Owned, Unreachable
 from controlplane.kube.objects import EVENT, Key, Kind, Object, deleting, generation, key_of, resource_version, uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.kube.workqueue import WorkQueue
@@ -66,9 +67,21 @@ class Schemes:
             self._queue.add(Job(cluster=cluster))
 
     async def run(self) -> None:
-        """To be started when the view is synced."""
-        self._all(sweep=())
+        """One term of writing: another replica may have written since this one did, so nothing is taken for written. Needs a synced view."""
+        self._statuses.forget()
+        self._primaries.forget()
+        self._all(sweep=tuple(self._registry.members))
         await self._queue.run()
+
+    async def let_go(self, reader: Reader) -> None:
+        """Release the finalizer of every scheme, whatever its primary is like: nobody will be there to do it. The view is old by now."""
+        for namespace, name in self._view.objects(FAILOVER_SCHEME):
+            try:
+                scheme = await reader.get(FAILOVER_SCHEME, namespace=namespace, name=name)
+                if FINALIZER in (finalizers := scheme["metadata"].get("finalizers") or ()):
+                    await self._set_finalizers(scheme, [each for each in finalizers if each != FINALIZER])
+            except KubeError as error:
+                log.warning("finalizer not released", extra={"scheme": f"{namespace}/{name}", "error": str(error)})
 
     async def _handle(self, job: Job) -> None:
         if job.scheme is None:
@@ -112,14 +125,14 @@ class Schemes:
         if reading and (upstream is None or result.state is not FedState.ACCEPTED):
             return None if obj.get("status") else Outcome(FedState.PENDING, f"reading {', '.join(reading)}")
         if upstream is None:
-            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}" if member.lost is None else lost_text(member.lost))
+            return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}" if member.lost is None else member.trouble)
         await self._hold(obj)
         if result.failover is not None and (result.state is FedState.ACCEPTED or "failover" not in upstream["spec"]):
             try:
                 await self._primaries.apply(member, primary, upstream, result.failover.to_object())
             except NotFound:
                 return Outcome(FedState.PENDING, f"spec.primary: there is no {primary}")
-            except Conflict as error:
+            except Owned as error:
                 return Outcome(FedState.FAILED, f"{primary}: {error.message}")
         return Outcome(result.state, "; ".join(filter(None, [result.message, *self._lost(scheme)])))
 
@@ -136,7 +149,7 @@ class Schemes:
     def _lost(self, scheme: FailoverScheme) -> list[str]:
         """What is to be said of clusters that serve as last known."""
         members = self._registry.members
-        return [f"cluster {name}: {lost_text(lost)}" for name in _clusters(scheme) if (member := members.get(name)) and (lost := member.lost)]
+        return [f"cluster {name}: {member.trouble}" for name in _clusters(scheme) if (member := members.get(name)) and member.trouble]
 
     def _rival(self, obj: Object, primary: Primary) -> Key | None:
         """An older scheme with the same primary."""

@@ -61,6 +61,10 @@ class StatusWriter:
         self._written: dict[str, Mapping[str, Any]] = {}
         """What was written last, by uid: the watch shows it a little later than it happens."""
 
+    def forget(self) -> None:
+        """Take nothing for written: another replica may have written since."""
+        self._written.clear()
+
     async def write(self, kind: Kind, obj: Object, desired: Mapping[str, Any], outcome: Outcome) -> None:
         namespace, name = key_of(obj)
         uid = uid_of(obj)

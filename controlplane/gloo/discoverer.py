@@ -26,16 +26,17 @@ class Discoverer:
         self._writer = writer
         self._namespace = namespace
         self._queue: WorkQueue[Key] = WorkQueue(self._handle)
-        self._targets: dict[Key, discovery.Target] = {}
+        self._targets = discovery.Targets(namespace=namespace)
 
     @property
     def idle(self) -> bool:
         return self._queue.idle
 
     def changed(self, kind: Kind, key: Key) -> None:
-        """A Service or an Upstream has changed."""
+        """A Service or an Upstream has changed. To be told of every one from the first on, also while another replica writes."""
         if kind == SERVICE:
-            self._retarget()
+            for upstream in self._targets.put(key, self._view.get(SERVICE, key)):
+                self._queue.add(upstream)
         elif kind == UPSTREAM and key[0] == self._namespace:
             if self._view.get(UPSTREAM, key) is not None:
                 self._queue.add(key)
@@ -43,16 +44,11 @@ class Discoverer:
                 self._queue.add_later(key, seconds=RETURN_SECONDS)
 
     async def run(self) -> None:
-        self._retarget()
-        for key in self._view.objects(UPSTREAM):
-            self._queue.add(key)
-        await self._queue.run()
-
-    def _retarget(self) -> None:
-        before, self._targets = self._targets, discovery.targets(self._view.objects(SERVICE).values(), namespace=self._namespace)
-        for key in before.keys() | self._targets.keys():
-            if before.get(key) != self._targets.get(key):
+        """One term of writing."""
+        for key in [*self._targets, *self._view.keys(UPSTREAM)]:
+            if key[0] == self._namespace:
                 self._queue.add(key)
+        await self._queue.run()
 
     async def _handle(self, key: Key) -> None:
         target, upstream = self._targets.get(key), self._view.get(UPSTREAM, key)

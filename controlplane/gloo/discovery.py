@@ -7,7 +7,7 @@ away only an Upstream that it made, whose Service port is gone, and in which nob
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ MANAGER = "gloo-discovery"
 LABELS = {"discovered_by": "kubernetesplugin"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
     """A TCP port of a Service."""
 
@@ -38,19 +38,58 @@ class Action(enum.Enum):
     DELETE = "delete"
 
 
-def targets(services: Iterable[Object], *, namespace: str) -> dict[Key, Target]:
-    """The Upstreams (in `namespace`) that the Services ask for. Of two Services that yield one name, the first by namespace and name has it."""
-    found: dict[Key, Target] = {}
-    for service in sorted(services, key=key_of):
-        spec = service.get("spec") or {}
-        if spec.get("type") == "ExternalName":
-            continue
-        service_namespace, service_name = key_of(service)
-        for port in spec.get("ports") or ():
-            if port.get("protocol", "TCP") == "TCP":
-                target = Target(service=service_name, namespace=service_namespace, port=port["port"])
-                found.setdefault((namespace, names.discovered_upstream_name(service_namespace, service_name, target.port)), target)
-    return found
+class Targets(Mapping[Key, Target]):
+    """The Upstreams (in `namespace`) that the Services ask for, kept up to date Service by Service.
+
+    Of two Services that yield one name, the first by namespace and name has it.
+    """
+
+    def __init__(self, *, namespace: str) -> None:
+        self._namespace = namespace
+        self._wanted: dict[Key, tuple[Key, ...]] = {}
+        """By Service: the Upstreams that it asks for."""
+        self._claims: dict[Key, dict[Key, Target]] = {}
+        """By Upstream and Service."""
+
+    def __getitem__(self, key: Key) -> Target:
+        claims = self._claims[key]
+        return claims[min(claims)]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._claims)
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def put(self, service: Key, obj: Object | None) -> set[Key]:
+        """Take a Service, None when it is gone. Returns the Upstreams for which there is another target now, or none."""
+        wanted = {} if obj is None else _targets(obj, namespace=self._namespace)
+        touched = wanted.keys() | set(self._wanted.pop(service, ()))
+        before = {key: self.get(key) for key in touched}
+        for key in touched:
+            claims = self._claims.setdefault(key, {})
+            claims.pop(service, None)
+            if key in wanted:
+                claims[service] = wanted[key]
+            if not claims:
+                del self._claims[key]
+        if wanted:
+            self._wanted[service] = tuple(wanted)
+        return {key for key in touched if self.get(key) != before[key]}
+
+
+def _targets(service: Object, *, namespace: str) -> dict[Key, Target]:
+    spec = service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return {}
+    service_namespace, service_name = key_of(service)
+    ports = [port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP"]
+    return {
+        (namespace, names.discovered_upstream_name(service_namespace, service_name, port)): Target(
+            service=service_name, namespace=service_namespace, port=port
+        )
+        for port in ports
+    }
 
 
 def decide(target: Target | None, upstream: Object | None) -> Action:

@@ -1,92 +1,91 @@
-"""From stores of JSON objects to the inputs of a translation. Each object is parsed once per change.
-
-An object that is not valid does not reach the translation. The last valid version of it, if this process has seen one, stays in its place: an
-edit that cannot be understood must not take away what serves.
-"""
+"""The inputs of all translations, kept up to date object by object: only what has changed is read, and only once."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import replace
+from typing import Any
 
-from controlplane.kube.objects import Key as PlainKey
-from controlplane.kube.objects import Object
-from controlplane.translation.types import EndpointSlice, GlooInputs, Key, ObjectRef, Service, TlsSecret
+from controlplane.gloo.kinds import GATEWAY, REPORTED, ROUTE_TABLE, UPSTREAM, VIRTUAL_SERVICE
+from controlplane.gloo.tables import Table, packed
+from controlplane.kube.objects import ENDPOINT_SLICE, SECRET, SERVICE, Kind, Object, key_of
+from controlplane.translation.secrets import fault_of
+from controlplane.translation.translator import Change
+from controlplane.translation.types import EndpointSlice, IndexedInputs, Key, ObjectRef, Service, TlsSecret
 from gloo_api.gateway import Gateway
-from gloo_api.meta import InvalidResource, Problem
+from gloo_api.meta import Problem
+from gloo_api.route_table import RouteTable
 from gloo_api.upstream import Upstream
 from gloo_api.virtual_service import VirtualService
 
-M = TypeVar("M")
-
-Store = Mapping[PlainKey, Object]
-
-
-@dataclass(frozen=True)
-class Stores:
-    """The objects of one cluster, by kind."""
-
-    upstreams: Store
-    gateways: Store
-    virtual_services: Store
-    services: Store
-    endpoint_slices: Store
-    secrets: Store
+TABLES = {
+    ENDPOINT_SLICE: "endpoint_slices",
+    SERVICE: "services",
+    SECRET: "secrets",
+    UPSTREAM: "upstreams",
+    ROUTE_TABLE: "route_tables",
+    VIRTUAL_SERVICE: "virtual_services",
+    GATEWAY: "gateways",
+}
+"""Where GlooInputs has the objects of each kind. In the order in which changes that come together are taken: first what others refer to."""
 
 
-class Models(Generic[M]):
-    """Parsed objects of one kind."""
-
-    def __init__(self, parse: Callable[[Object], M]) -> None:
-        self._parse = parse
-        self._parsed: dict[Key, tuple[Object, M | None, tuple[Problem, ...]]] = {}
-
-    def update(self, store: Store) -> tuple[dict[Key, M], dict[Key, tuple[Problem, ...]]]:
-        """The models of all objects of `store`, and the problems of those that are not valid."""
-        parsed = {Key(*key): self._read(Key(*key), obj) for key, obj in store.items()}
-        self._parsed = parsed
-        models = {key: model for key, (_, model, _) in parsed.items() if model is not None}
-        return models, {key: problems for key, (_, _, problems) in parsed.items() if problems}
-
-    def _read(self, key: Key, obj: Object) -> tuple[Object, M | None, tuple[Problem, ...]]:
-        before = self._parsed.get(key)
-        if before is not None and before[0] is obj:
-            return before
-        try:
-            return obj, self._parse(obj), ()
-        except InvalidResource as error:
-            return obj, before[1] if before else None, error.problems
-
-
-class InputBuilder:
-    """Builds GlooInputs from stores again and again, cheaply."""
+class Inputs:
+    """`now` is what the objects that were `read` so far come to."""
 
     def __init__(self) -> None:
-        self._upstreams = Models(lambda obj: Upstream.parse(dict(obj)))
-        self._gateways = Models(lambda obj: Gateway.parse(dict(obj)))
-        self._virtual_services = Models(lambda obj: VirtualService.parse(dict(obj)))
-        self._services = Models(Service.from_object)
-        self._endpoint_slices = Models(EndpointSlice.from_object)
-        self._secrets = Models(tls_secret)
+        self._slices: dict[Key, dict[Key, EndpointSlice]] = {}
+        self._index: dict[Key, tuple[EndpointSlice, ...]] = {}
+        self._tables: dict[Kind, Table[Any]] = {
+            UPSTREAM: packed(Upstream),
+            GATEWAY: Table(lambda obj: Gateway.parse(dict(obj))),
+            VIRTUAL_SERVICE: Table(lambda obj: VirtualService.parse(dict(obj))),
+            ROUTE_TABLE: Table(lambda obj: RouteTable.parse(dict(obj))),
+            SERVICE: Table(Service.from_object),
+            ENDPOINT_SLICE: Table(EndpointSlice.from_object),
+            SECRET: Table(self._secret),
+        }
+        self.now = IndexedInputs(**{name: self._tables[kind] for kind, name in TABLES.items()}, index=self._index)
 
-    def build(self, stores: Stores) -> tuple[GlooInputs, dict[ObjectRef, tuple[Problem, ...]]]:
-        """The inputs, and the problems of the objects that are not valid."""
-        upstreams, bad_upstreams = self._upstreams.update(stores.upstreams)
-        gateways, bad_gateways = self._gateways.update(stores.gateways)
-        virtual_services, bad_virtual_services = self._virtual_services.update(stores.virtual_services)
-        inputs = GlooInputs(
-            upstreams=upstreams,
-            gateways=gateways,
-            virtual_services=virtual_services,
-            services=self._services.update(stores.services)[0],
-            endpoint_slices=self._endpoint_slices.update(stores.endpoint_slices)[0],
-            secrets=self._secrets.update(stores.secrets)[0],
-        )
-        bad = {"Upstream": bad_upstreams, "Gateway": bad_gateways, "VirtualService": bad_virtual_services}
-        return inputs, {ObjectRef(kind, *key): problems for kind, found in bad.items() for key, problems in found.items()}
+    def read(self, kind: Kind, key: Key, obj: Object | None) -> set[Change]:
+        """Take the newest version of an object, None when it is gone. Returns what of `now` has changed."""
+        table = self._tables[kind]
+        before = table.get(key)
+        if not table.put(key, obj):
+            return set()
+        changed: set[Change] = {(TABLES[kind], key)}
+        if kind == ENDPOINT_SLICE:
+            changed |= {("slices_by_service", service) for service in self._sort(key, before, table.get(key))}
+        return changed
+
+    def problems(self, ref: ObjectRef) -> tuple[Problem, ...]:
+        """Why the newest version of an object is not valid; empty when it is."""
+        return self._tables[REPORTED[ref.kind]].problems.get(Key(ref.namespace, ref.name), ())
+
+    def _sort(self, key: Key, before: object, after: object) -> set[Key]:
+        """Keep the index true. Returns the Services whose slices have changed."""
+        services: set[Key] = set()
+        for item in (before, after):
+            if isinstance(item, EndpointSlice):
+                services.add(item.service)
+                self._slices.setdefault(item.service, {}).pop(key, None)
+        if isinstance(after, EndpointSlice):
+            self._slices[after.service][key] = after
+        for service in services:
+            slices = self._slices[service]
+            if slices:
+                self._index[service] = tuple(item for _, item in sorted(slices.items()))
+            else:
+                del self._slices[service]
+                self._index.pop(service, None)
+        return services
+
+    def _secret(self, obj: Object) -> TlsSecret:
+        """The newest version that a proxy would take; if that is not the newest one, it says so (`refused`)."""
+        secret = tls_secret(obj)
+        fault, before = fault_of(secret), self.now.secrets.get(Key(*key_of(obj)))
+        return secret if fault is None or before is None or fault_of(before) is not None else replace(before, refused=fault)
 
 
 def tls_secret(obj: Object) -> TlsSecret:

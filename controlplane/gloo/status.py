@@ -1,11 +1,12 @@
-"""What the status of each object should be: the reports of the translations, plus what Envoy itself refuses, in Envoy's words. Pure."""
+"""What the status of an object should be: what translation says, plus what Envoy itself refuses, in Envoy's words. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from controlplane.kube.objects import Object
+from controlplane.translation.reports import union
 from controlplane.translation.types import ObjectRef, Report
 from gloo_api.meta import Problem
 
@@ -15,25 +16,13 @@ Refusals = Mapping[ObjectRef, Iterable[str]]
 """What proxies refuse, by the object it comes from; each text names the proxy."""
 
 
-def merge(
-    reports: Iterable[Mapping[ObjectRef, Report]], *, invalid: Mapping[ObjectRef, tuple[Problem, ...]], refusals: Refusals
-) -> dict[ObjectRef, Report]:
-    """One report an object, out of those of all proxies. What is said twice is kept once."""
-    merged: dict[ObjectRef, Report] = {}
-    for each in reports:
-        for ref, report in each.items():
-            merged[ref] = _add(merged.get(ref), report)
-    for ref, problems in invalid.items():
-        merged[ref] = Report(errors=problems)  # The rest was said of an older version, which is the one that serves.
-    for ref, messages in refusals.items():
-        merged[ref] = _add(merged.get(ref), Report(errors=tuple(Problem(path="envoy", message=message) for message in sorted(messages))))
-    return merged
-
-
-def _add(first: Report | None, second: Report) -> Report:
-    if first is None or first == second:
-        return second
-    return Report(errors=tuple(dict.fromkeys(first.errors + second.errors)), warnings=tuple(dict.fromkeys(first.warnings + second.warnings)))
+def final(said: Report | None, *, invalid: tuple[Problem, ...], refusals: Collection[str]) -> Report | None:
+    """One report on an object; None when there is nothing to say, as it is gone. `said`: by its translations; `invalid`: why it cannot be read."""
+    if invalid:
+        said = Report(errors=invalid)  # The rest was said of an older version, which is the one that serves.
+    if said is None or not refusals:
+        return said
+    return union([said, Report(errors=tuple(Problem(path="envoy", message=message) for message in sorted(refusals)))])
 
 
 def status_of(report: Report, *, namespace: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A Kubernetes client of six verbs: list, watch, apply, merge, create, delete.
+"""A Kubernetes client of seven verbs: get, list, watch, apply, merge, create, delete.
 
 lightkube supplies what is hard: kubeconfig, authentication, TLS. The verbs are our own because the informers need more of a watch than it offers:
 bookmarks, a bound on silence, and the error of a stream as a value to decide by.
@@ -6,9 +6,11 @@ bookmarks, a bound on silence, and the error of a stream as a value to decide by
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ from lightkube.config.client_adapter import user_auth, verify_cluster
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError
 
-from controlplane.kube.errors import BadKubeconfig, Forbidden, Gone, Unreachable, api_error
+from controlplane.kube.backoff import Backoff
+from controlplane.kube.errors import BadKubeconfig, Forbidden, Gone, Modified, Unreachable, api_error
 from controlplane.kube.objects import Kind, Object
 
 WATCH_SECONDS = 240
@@ -29,6 +32,12 @@ WATCH_SECONDS = 240
 
 _SILENCE_SECONDS = 90
 """A watch without even a bookmark (the API server sends one a minute) for so long is taken for dead."""
+
+_PAGE = "250"
+"""Objects asked for at a time."""
+
+_RACES = 8
+"""How often an apply that lost a race is tried again before its caller hears of it."""
 
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -40,7 +49,7 @@ _KEEPALIVE = [
 
 @dataclass(frozen=True)
 class Listing:
-    """A complete list and the version at which it was read."""
+    """A list, or a part of one, and the version at which it was read."""
 
     items: list[Object]
     version: str
@@ -115,16 +124,25 @@ class KubeClient:
     async def close(self) -> None:
         await self._http.aclose()
 
+    async def get(self, kind: Kind, *, namespace: str, name: str) -> Object:
+        """One object; NotFound when it is not there."""
+        return await self._json("GET", kind.path(namespace=namespace, name=name))
+
     async def list(self, kind: Kind, *, namespace: str | None = None, field_selector: str | None = None) -> Listing:
         """All objects of `kind`, in one namespace or in all."""
-        items: list[Object] = []
-        params = {"limit": "500"} | ({"fieldSelector": field_selector} if field_selector else {})
+        parts = [part async for part in self.pages(kind, namespace=namespace, field_selector=field_selector)]
+        return Listing(items=[item for part in parts for item in part.items], version=parts[-1].version)
+
+    async def pages(self, kind: Kind, *, namespace: str | None = None, field_selector: str | None = None) -> AsyncIterator[Listing]:
+        """The same in parts of some hundreds, so that not all of it has to be in memory at once. Raises Gone when it takes minutes."""
+        params = {"limit": _PAGE} | ({"fieldSelector": field_selector} if field_selector else {})
         while True:
             page = await self._json("GET", kind.path(namespace=namespace), params=params)
-            items += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
+            items: list[Object] = [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
             meta = page.get("metadata") or {}
+            yield Listing(items=items, version=meta.get("resourceVersion", ""))
             if not meta.get("continue"):
-                return Listing(items=items, version=meta.get("resourceVersion", ""))
+                return
             params["continue"] = meta["continue"]
 
     async def watch(self, kind: Kind, *, version: str, namespace: str | None = None, field_selector: str | None = None) -> AsyncIterator[WatchEvent]:
@@ -150,15 +168,25 @@ class KubeClient:
             raise Unreachable(f"{type(error).__name__} while watching {kind.plural} at {self.server}: {error}") from error
 
     async def apply(self, kind: Kind, body: Object, *, manager: str, force: bool = False, subresource: str | None = None) -> Object:
-        """Server-side apply: `manager` owns exactly the fields of `body` afterwards. A `metadata.uid` in it forbids creation."""
+        """Server-side apply: `manager` owns exactly the fields of `body` afterwards. A `metadata.uid` in it forbids creation.
+
+        A race with another writer of the object is run again, a few times: the API server itself gives up after five (solo-io/gloo#7309).
+        """
         meta = body["metadata"]
         document = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
         params = {"fieldManager": manager} | ({"force": "true"} if force else {})
         path = kind.path(namespace=meta.get("namespace"), name=meta["name"], subresource=subresource)
-        return await self._json("PATCH", path, params=params, body=document, content_type="application/apply-patch+yaml")
+        backoff = Backoff(first=0.01, cap=0.2)
+        while True:
+            try:
+                return await self._json("PATCH", path, params=params, body=document, content_type="application/apply-patch+yaml")
+            except Modified:
+                if backoff.failures >= _RACES:
+                    raise
+                await asyncio.sleep(backoff.next())
 
     async def merge(self, kind: Kind, *, namespace: str, name: str, patch: Object) -> Object:
-        """A JSON merge patch; a `metadata.resourceVersion` in it makes it fail with Conflict when the object has changed since."""
+        """A JSON merge patch; a `metadata.resourceVersion` in it makes it fail with Modified when the object has changed since."""
         return await self._json("PATCH", kind.path(namespace=namespace, name=name), body=patch, content_type="application/merge-patch+json")
 
     async def create(self, kind: Kind, body: Object) -> Object:
@@ -174,7 +202,7 @@ class KubeClient:
     async def _json(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Object | None = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else _encoded(body)
         headers = {"Accept": "application/json"} | ({"Content-Type": content_type} if content else {})
         try:
             response = await self._http.request(method, path, params=params, content=content, headers=headers)
@@ -216,6 +244,15 @@ def _connect(config: SingleConfig) -> httpx.AsyncClient:
         raise BadKubeconfig(f"the kubeconfig's certificates or credentials cannot be used: {type(error).__name__}") from error
     transport = httpx.AsyncHTTPTransport(verify=verify, socket_options=_KEEPALIVE, limits=httpx.Limits(max_connections=None, keepalive_expiry=60))
     return httpx.AsyncClient(base_url=config.cluster.server, transport=transport, auth=auth, timeout=httpx.Timeout(10), trust_env=False)
+
+
+def _encoded(body: Object) -> bytes:
+    """JSON that is YAML too, as which the API server reads what is applied: no escaped surrogate pairs, and only printable characters."""
+    text = json.dumps(body, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def _event(line: str) -> WatchEvent:

@@ -26,7 +26,15 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409: somebody else owns the field, or the object is not the one that was meant."""
+    """409: somebody else owns the field (see Owned), or the object is not the one that was meant."""
+
+
+class Owned(Conflict):
+    """409: another field manager owns a field that was applied without force."""
+
+
+class Modified(ApiError):
+    """409: the object changed while it was being written. Nothing is wrong: writing again is right."""
 
 
 class Gone(ApiError):
@@ -42,5 +50,10 @@ class BadKubeconfig(KubeError, ValueError):
 
 
 def api_error(*, status: int, reason: str, message: str) -> ApiError:
+    """The error as its type. The API server has one reason for all conflicts: only the text tells a lost race from a field of another owner."""
+    if status == 409 and "has been modified" in message:
+        return Modified(status=status, reason=reason, message=message)
+    if status == 409 and message.startswith("Apply failed with"):
+        return Owned(status=status, reason=reason, message=message)
     kind = {404: NotFound, 409: Conflict, 410: Gone, 401: Forbidden, 403: Forbidden}.get(status, ApiError)
     return kind(status=status, reason=reason, message=message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from controlplane.kube.backoff import Backoff
 from controlplane.kube.client import Listing, WatchEvent
 from controlplane.kube.errors import ApiError, Gone, KubeError, Unreachable
 from controlplane.kube.objects import Key, Kind, Object, content, key_of, resource_version
+from controlplane.kube.packed import PackedObjects
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Source(Protocol):
     @property
     def server(self) -> str: ...
 
-    async def list(self, kind: Kind, *, namespace: str | None = None, field_selector: str | None = None) -> Listing: ...
+    def pages(self, kind: Kind, *, namespace: str | None = None, field_selector: str | None = None) -> AsyncIterator[Listing]: ...
 
     def watch(self, kind: Kind, *, version: str, namespace: str | None = None, field_selector: str | None = None) -> AsyncIterator[WatchEvent]: ...
 
@@ -47,9 +48,11 @@ OnChange = Callable[[Kind, Key], None]
 
 
 class Informer:
-    """`on_change(kind, key)` is called when an object has come, gone or changed in what matters (see `content`); `on_lost()` when `lost` changed.
+    """`on_change(kind, key)` is called when an object has come, gone or changed in what matters (see `content`); `on_lost()` when `lost` changed;
+    `on_status(kind, key)` when only the status has changed and that does not matter to `on_change`.
 
     `status`: whether a change of only the object's status counts. `keep_managers`: whether managedFields (large) are kept.
+    `packed`: objects are kept as text (see PackedObjects).
     """
 
     def __init__(
@@ -59,19 +62,22 @@ class Informer:
         *,
         on_change: OnChange,
         on_lost: Callable[[], None] = lambda: None,
+        on_status: OnChange = lambda kind, key: None,
         namespace: str | None = None,
         field_selector: str | None = None,
         status: bool = True,
         keep_managers: bool = False,
+        packed: bool = False,
         backoff: Backoff | None = None,
     ) -> None:
         self.kind = kind
-        self.objects: dict[Key, Object] = {}
+        self.objects: MutableMapping[Key, Object] = PackedObjects() if packed else {}
         self.synced = asyncio.Event()
         self.lost: Lost | None = None
         self._source = source
         self._on_change = on_change
         self._on_lost = on_lost
+        self._on_status = on_status
         self._namespace = namespace
         self._field_selector = field_selector
         self._status = status
@@ -85,9 +91,7 @@ class Informer:
         while True:
             try:
                 if not version:
-                    listing = await self._source.list(self.kind, namespace=self._namespace, field_selector=self._field_selector)
-                    self._replace(listing.items)
-                    version = listing.version
+                    version = await self._list()
                     self.synced.set()
                     self._found()
                 async for event in self._watch(version):
@@ -120,12 +124,18 @@ class Informer:
             if self._lasted:
                 self._backoff.reset()
 
-    def _replace(self, items: Iterable[Object]) -> None:
-        found = {key_of(item): item for item in items}
-        for key in [key for key in self.objects if key not in found]:
+    async def _list(self) -> str:
+        """Take everything that is there, and away what is not. Returns the version from which to watch."""
+        gone = set(self.objects)
+        version = ""
+        async for part in self._source.pages(self.kind, namespace=self._namespace, field_selector=self._field_selector):
+            for item in part.items:
+                gone.discard(key_of(item))
+                self._put(item)
+            version = part.version
+        for key in gone:
             self._remove(key)
-        for item in found.values():
-            self._put(item)
+        return version
 
     def _take(self, event: WatchEvent) -> str:
         if event.type == "OPEN":
@@ -145,6 +155,8 @@ class Informer:
         self.objects[key] = item
         if before is None or content(before, status=self._status) != content(item, status=self._status):
             self._on_change(self.kind, key)
+        elif before.get("status") != item.get("status"):
+            self._on_status(self.kind, key)
 
     def _remove(self, key: Key) -> None:
         if self.objects.pop(key, None) is not None:

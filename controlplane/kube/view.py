@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from controlplane.kube.informer import Informer, Lost, OnChange, Source
@@ -36,6 +36,10 @@ class ClusterView:
     def objects(self, kind: Kind) -> dict[Key, Object]:
         """All known objects of `kind`."""
         return {key: obj for informer in self._informers if informer.kind == kind for key, obj in informer.objects.items()}
+
+    def keys(self, kind: Kind) -> Iterator[Key]:
+        """The keys of all known objects of `kind`."""
+        return (key for informer in self._informers if informer.kind == kind for key in informer.objects)
 
     def get(self, kind: Kind, key: Key) -> Object | None:
         return next((informer.objects[key] for informer in self._informers if informer.kind == kind and key in informer.objects), None)

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
+FINISH_SECONDS = 1.0
+"""For what a queue is doing when it is told to stop: a write that has been sent is worth its answer."""
+
 
 class WorkQueue(Generic[K]):
     """Calls `handle(key)` for each added key, up to `workers` keys at a time. Errors are retried; those that are not Kubernetes' are defects."""
@@ -57,20 +60,28 @@ class WorkQueue(Generic[K]):
         return not (self._waiting or self._busy or self._timers)
 
     async def run(self) -> None:
-        """Handle keys until cancelled."""
+        """Handle keys until cancelled; then finish what has begun, for a second at most. May be run again: what was added meanwhile is kept."""
+        tasks: set[asyncio.Task[None]] = set()
+        self._wake.set()
         try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await self._wake.wait()
-                    self._wake.clear()
-                    while self._waiting and len(self._busy) < self._workers:
-                        key = next(iter(self._waiting))
-                        del self._waiting[key]
-                        self._busy.add(key)
-                        group.create_task(self._work(key))
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting and len(self._busy) < self._workers:
+                    key = next(iter(self._waiting))
+                    del self._waiting[key]
+                    self._busy.add(key)
+                    task = asyncio.create_task(self._work(key))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            self._timers.clear()
+            if tasks:
+                _, late = await asyncio.wait(tasks, timeout=FINISH_SECONDS)
+                for task in late:
+                    task.cancel()
 
     async def _work(self, key: K) -> None:
         retry = False

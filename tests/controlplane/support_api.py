@@ -29,6 +29,12 @@ class ApiDouble:
         self.requests: list[tuple[str, str]] = []
         self.failing: tuple[int, str] | None = None
         """Answer every request with this status and message."""
+        self.forbidden: set[tuple[str, str]] = set()
+        """(verb, plural): what a SelfSubjectAccessReview says no to, as after the end of a role. Requests are still answered, as an open watch is."""
+        self.failing_writes: tuple[int, str] | None = None
+        """Answer every write of an object that is there so."""
+        self.races = 0
+        """How many more writes of objects that are there lose a race with another writer."""
         self.token = "first"
         """The only one that is accepted."""
         self.port = 0
@@ -98,6 +104,10 @@ class ApiDouble:
     def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((kind.plural, namespace, name))
 
+    def history(self, kind: Kind, namespace: str, name: str) -> list[dict[str, Any]]:
+        """The object after each write, in order."""
+        return [obj for _, _, where, obj in self._events if where == f"{kind.plural}/{namespace}" and obj["metadata"]["name"] == name]
+
     def forget_versions(self) -> None:
         """From now on a watch from any version seen so far is answered 410 Gone."""
         self._version += 1
@@ -152,13 +162,23 @@ class ApiDouble:
         plural, name, subresource = (*parts, "", "")[:3]
         if method == "GET" and query.get("watch"):
             return await self._watch(plural, namespace, query, writer)
+        if method == "GET" and name:
+            found = self.objects.get((plural, namespace, name))
+            return _send(writer, 200, found) if found else _send(writer, 404, _status(404, "NotFound", f"{plural} {name} not found"))
         if method == "GET":
             items = [
                 obj for (kind, where, _), obj in sorted(self.objects.items()) if kind == plural and namespace in ("", where) and _selected(obj, query)
             ]
-            return _send(writer, 200, {"metadata": {"resourceVersion": str(self._version)}, "items": items})
+            start, limit = int(query.get("continue", 0)), int(query.get("limit", len(items) or 1))
+            more = {"continue": str(start + limit)} if start + limit < len(items) else {}
+            return _send(writer, 200, {"metadata": {"resourceVersion": str(self._version), **more}, "items": items[start : start + limit]})
         if method == "POST":
+            if plural == "selfsubjectaccessreviews":
+                attributes = body["spec"]["resourceAttributes"]
+                return _send(writer, 201, {**body, "status": {"allowed": (attributes["verb"], attributes["resource"]) not in self.forbidden}})
             name = body["metadata"].get("name") or body["metadata"].get("generateName", "") + str(self._version)
+            if (plural, namespace, name) in self.objects:
+                return _send(writer, 409, _status(409, "AlreadyExists", f"{plural} {name} already exists"))
             await self._store((plural, namespace, name), body)
             return _send(writer, 201, body)
         path = (plural, namespace, name)
@@ -168,6 +188,13 @@ class ApiDouble:
             return _send(writer, 404, _status(404, "NotFound", f"{plural} {name} not found"))
         if uid and (before is None or before["metadata"]["uid"] != uid):
             return _send(writer, 409, _status(409, "Conflict", "uid mismatch"))
+        version = body.get("metadata", {}).get("resourceVersion")
+        if self.races > 0 or (before is not None and version and before["metadata"]["resourceVersion"] != version):
+            self.races -= 1 if self.races else 0
+            message = "the object has been modified; please apply your changes to the latest version and try again"
+            return _send(writer, 409, _status(409, "Conflict", f"Operation cannot be fulfilled on {plural} {name}: {message}"))
+        if self.failing_writes:
+            return _send(writer, self.failing_writes[0], _status(self.failing_writes[0], "Invalid", self.failing_writes[1]))
         if method == "DELETE":
             await self._delete(path)
             return _send(writer, 200, {"status": "Success"})
@@ -203,7 +230,10 @@ class ApiDouble:
 
 def _selected(obj: dict[str, Any], query: dict[str, str]) -> bool:
     field, _, value = query.get("fieldSelector", "").partition("=")
-    return not field or obj.get(field) == value
+    found: Any = obj
+    for step in field.split("."):
+        found = (found or {}).get(step)
+    return not field or found == value
 
 
 def _send(writer: asyncio.StreamWriter, status: int, body: dict[str, Any]) -> None:
@@ -231,14 +261,15 @@ def _own(meta: dict[str, Any], manager: str, fields: dict[str, Any], subresource
 
 
 def _apply(before: dict[str, Any] | None, body: dict[str, Any], manager: str, subresource: str) -> dict[str, Any]:
-    """The manager's earlier top-level fields below spec that are not in `body` go; the rest is merged."""
+    """The manager's earlier top-level fields below spec and status that are not in `body` go; the rest is merged."""
     obj = copy.deepcopy(before or {"metadata": {}})
     sections = {name: value for name, value in body.items() if name in ("spec", "status")}
     for entry in obj["metadata"].get("managedFields", []):
         if entry["manager"] == manager and entry.get("subresource", "") == subresource:
-            for field in entry["fieldsV1"].get("f:spec", {}):
-                if field.removeprefix("f:") not in sections.get("spec", {}):
-                    obj.get("spec", {}).pop(field.removeprefix("f:"), None)
+            for section in ("spec", "status"):
+                for field in entry["fieldsV1"].get(f"f:{section}", {}):
+                    if field.removeprefix("f:") not in sections.get(section, {}):
+                        obj.get(section, {}).pop(field.removeprefix("f:"), None)
     meta = obj["metadata"]
     for name, value in body["metadata"].items():
         meta[name] = {**meta.get(name, {}), **value} if isinstance(value, dict) else value

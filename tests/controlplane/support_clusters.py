@@ -19,6 +19,7 @@ import httpx2 as httpx
 from support_certs import Authority
 from support_envoy import CLIENT_NAME, SERVER_NAME, bootstrap, free_port
 
+from controlplane.fed.kinds import KUBERNETES_CLUSTER
 from controlplane.kube.client import KubeClient, config_from_text
 from controlplane.kube.errors import NotFound
 from controlplane.kube.objects import DEPLOYMENT, SECRET, SERVICE, Kind, Object
@@ -91,7 +92,11 @@ class Process:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "controlplane", *self._arguments, "--health-address", self.health, env=self._env, stdout=log, stderr=log
             )
-        await until(self._ready, f"{self._arguments[0]} is ready", seconds=20)
+        try:
+            await until(self._ready, f"{self._arguments[0]} is ready", seconds=20)
+        except BaseException:
+            await self.end()
+            raise
 
     async def _ready(self) -> bool:
         assert self._process is not None
@@ -117,18 +122,42 @@ async def started(process: Process) -> AsyncIterator[Process]:
         await process.end()
 
 
-def gloo(cluster: Cluster, *, xds: str, ca: Authority, directory: Path) -> Process:
+def gloo(cluster: Cluster, *, xds: str, ca: Authority, directory: Path, replica: str = "gloo-0") -> Process:
     pair = ca.issue(SERVER_NAME)
     return Process(
-        *("gloo", "--namespace", "gloo-system", "--watch-namespaces", "default,gloo-system", "--xds-address", xds, "--realise", RULE),
+        *(
+            "gloo",
+            "--namespace",
+            "gloo-system",
+            "--watch-namespaces",
+            "default,gloo-system",
+            "--xds-address",
+            xds,
+            "--realise",
+            RULE,
+            "--identity",
+            replica,
+        ),
         kubeconfig=cluster.kubeconfig_file,
-        log=directory / f"gloo-{cluster.name}.log",
+        log=directory / f"{replica}-{cluster.name}.log",
         env={"XDS_TLS_CRT": pair.certificate, "XDS_TLS_KEY": pair.key, "XDS_TLS_CA": ca.pem},
     )
 
 
-def gloo_fed(cluster: Cluster, *, directory: Path) -> Process:
-    return Process("gloo-fed", "--namespace", "gloo-fed", kubeconfig=cluster.kubeconfig_file, log=directory / "gloo-fed.log")
+def gloo_fed(cluster: Cluster, *, directory: Path, replica: str = "gloo-fed-0", kubeconfig: Path | None = None) -> Process:
+    command = ("gloo-fed", "--namespace", "gloo-fed", "--identity", replica)
+    return Process(*command, kubeconfig=kubeconfig or cluster.kubeconfig_file, log=directory / f"{replica}.log")
+
+
+async def apply(client: KubeClient, kind: Any, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+    await client.apply(kind, {"metadata": {"namespace": namespace, "name": name, **metadata}, "spec": spec}, manager="test", force=True)
+
+
+async def register(management: KubeClient, cluster: Cluster, **annotations: str) -> None:
+    data = {"kubeconfig": base64.b64encode(cluster.kubeconfig.encode()).decode()}
+    secret = {"metadata": {"namespace": "gloo-fed", "name": cluster.name}, "type": "solo.io/kubeconfig", "data": data}
+    await management.apply(SECRET, secret, manager="test", force=True)
+    await apply(management, KUBERNETES_CLUSTER, "gloo-fed", cluster.name, {"secretName": cluster.name}, annotations=annotations)
 
 
 async def deploy(client: KubeClient, name: str, *, namespace: str, image: str, args: list[str], labels: dict[str, str], replicas: int = 1) -> None:
@@ -161,7 +190,8 @@ async def color(client: KubeClient, name: str, *, replicas: int = 1) -> None:
 
 async def gateway_proxy(client: KubeClient, *, xds_port: int, ca: Authority) -> None:
     """An Envoy as a pod that gets everything from gloo."""
-    config = bootstrap(xds_port=xds_port, admin=free_port(), node="$(POD_IP)", ca=ca.pem, pair=ca.issue(CLIENT_NAME), bind_address="$(POD_IP)")
+    pair = ca.issue(CLIENT_NAME)
+    config = bootstrap(xds_port=xds_port, admin=free_port(), node="$(POD_IP)", ca=ca.pem, pair=pair, bind_address="$(POD_IP)", delta=True)
     labels = {"gateway-proxy": "live", "gateway-proxy-id": "gateway-proxy", "gloo": "gateway-proxy"}
     args = ["--config-yaml", json.dumps(config), "--disable-hot-restart", "--concurrency", "1"]
     await deploy(client, "gateway-proxy", namespace="gloo-system", image="envoyproxy/envoy:v1.40.0", args=args, labels=labels)

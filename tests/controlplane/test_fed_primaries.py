@@ -19,7 +19,7 @@ FAILOVER: dict[str, Any] = {"prioritizedLocalities": []}
 
 
 def member(api: ApiDouble) -> Any:
-    return SimpleNamespace(client=api.client())
+    return SimpleNamespace(writer=api.client())
 
 
 async def test_a_primary_that_has_just_been_deleted_does_not_come_back():

@@ -6,7 +6,6 @@ It is one story, because starting two clusters is what costs time; each step say
 from __future__ import annotations
 
 import asyncio
-import base64
 import signal
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from support_certs import Authority
 from support_clusters import (
     Cluster,
+    apply,
     color,
     embedded,
     embedded_cluster,
@@ -26,6 +26,7 @@ from support_clusters import (
     gloo_fed,
     install_definitions,
     realise,
+    register,
     serve,
     started,
     tls_secret,
@@ -36,7 +37,7 @@ from support_envoy import free_port
 from controlplane.fed.kinds import FAILOVER_SCHEME, GLOO_INSTANCE, KUBERNETES_CLUSTER, UPSTREAM
 from controlplane.gloo.kinds import GATEWAY, VIRTUAL_SERVICE
 from controlplane.kube.client import KubeClient
-from controlplane.kube.objects import EVENT, POD, SECRET, SERVICE
+from controlplane.kube.objects import EVENT, POD, SERVICE
 
 pytestmark = pytest.mark.cluster
 
@@ -49,17 +50,6 @@ def clusters(tmp_path_factory: pytest.TempPathFactory):
     directory = tmp_path_factory.mktemp("clusters")
     with embedded_cluster(directory, "local", "us-east-1") as local, embedded_cluster(directory, "remote", "us-west-2") as remote:
         yield local, remote
-
-
-async def apply(client: KubeClient, kind: Any, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
-    await client.apply(kind, {"metadata": {"namespace": namespace, "name": name, **metadata}, "spec": spec}, manager="test", force=True)
-
-
-async def register(management: KubeClient, cluster: Cluster, **annotations: str) -> None:
-    data = {"kubeconfig": base64.b64encode(cluster.kubeconfig.encode()).decode()}
-    secret = {"metadata": {"namespace": "gloo-fed", "name": cluster.name}, "type": "solo.io/kubeconfig", "data": data}
-    await management.apply(SECRET, secret, manager="test", force=True)
-    await apply(management, KUBERNETES_CLUSTER, "gloo-fed", cluster.name, {"secretName": cluster.name}, annotations=annotations)
 
 
 async def answer(url: str) -> str:

@@ -11,14 +11,16 @@ from support_api import ApiDouble, api_double, eventually, running
 
 from controlplane.gloo import discoverer as discoverer_module
 from controlplane.gloo.discoverer import Discoverer
-from controlplane.gloo.discovery import MANAGER, Action, Target, decide, targets
+from controlplane.gloo.discovery import MANAGER, Action, Target, Targets, decide
 from controlplane.gloo.kinds import UPSTREAM
 from controlplane.kube.objects import SERVICE
 from controlplane.kube.view import ClusterView
 
 pytestmark = pytest.mark.unit
 
+NAMESPACE = "gloo-system"
 NAME = "default-service-blue-10000"
+BLUE = ("default", "service-blue")
 TARGET = Target(service="service-blue", namespace="default", port=10000)
 
 
@@ -44,14 +46,41 @@ USERS = {"kubectl-patch": {"f:spec": {"f:healthChecks": {}}}}
 
 def test_every_tcp_port_of_a_service_is_an_upstream_named_after_it():
     ports = [{"port": 10000}, {"port": 19000, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]
-    assert sorted(targets([service(ports=ports)], namespace="gloo-system")) == [
-        ("gloo-system", "default-service-blue-10000"),
-        ("gloo-system", "default-service-blue-19000"),
-    ]
+    targets = Targets(namespace="gloo-system")
+    assert targets.put(BLUE, service(ports=ports)) == {(NAMESPACE, NAME), (NAMESPACE, "default-service-blue-19000")}
+    assert targets[(NAMESPACE, NAME)] == TARGET
 
 
 def test_an_external_name_is_no_upstream():
-    assert targets([service(type="ExternalName")], namespace="gloo-system") == {}, "it has no endpoints in the cluster"
+    targets = Targets(namespace="gloo-system")
+    targets.put(BLUE, service(type="ExternalName"))
+    assert not targets, "it has no endpoints in the cluster"
+
+
+def test_a_change_of_a_service_concerns_what_it_changes():
+    targets = Targets(namespace="gloo-system")
+    targets.put(BLUE, service(ports=[{"port": 10000}, {"port": 19000}]))
+    assert targets.put(BLUE, service(ports=[{"port": 10000, "name": "other"}, {"port": 19000}])) == set(), "a name of a port is not ours"
+    assert targets.put(BLUE, service(ports=[{"port": 10000}])) == {(NAMESPACE, "default-service-blue-19000")}, "a port that is gone is"
+    assert targets.put(BLUE, None) == {(NAMESPACE, NAME)}, "and a Service that is gone"
+    assert not targets
+
+
+def test_of_two_services_that_yield_one_name_the_first_has_it():
+    first, second = ("a", "b-c"), ("a-b", "c")
+    name = (NAMESPACE, "a-b-c-1")
+    targets = Targets(namespace="gloo-system")
+    assert targets.put(second, in_namespace("a-b", "c")) == {name}
+    assert targets.put(first, in_namespace("a", "b-c")) == {name}, "whoever comes first"
+    assert targets[name].service == "b-c"
+    assert targets.put(second, None) == set(), "the other one changes nothing"
+    targets.put(second, in_namespace("a-b", "c"))
+    assert targets.put(first, None) == {name}
+    assert targets[name].service == "c", "and gets it when the first is gone"
+
+
+def in_namespace(namespace: str, name: str) -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace, "name": name}, "spec": {"ports": [{"port": 1}]}}
 
 
 @pytest.mark.parametrize(

@@ -225,9 +225,12 @@ async def test_nothing_is_published_before_everything_has_been_read(monkeypatch:
         await put_chain(api)
         api.failing = (503, "starting")
         async with gloo(api, monkeypatch, tmp_path) as options, proxy(options) as client:
+            async with asyncio.timeout(5):
+                while "waiting for" not in await ready(options):  # the process says that it is not ready
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)
             assert client.answers == 0, "half a configuration would take the other half away"
-            assert "waiting for" in await ready(options), "and the process says that it is not ready"
+            assert "waiting for" in await ready(options), "and nothing but the API server can end the wait"
             api.failing = None
             await eventually(lambda: client.addresses() == ["127.77.0.10"], "then everything comes")
 

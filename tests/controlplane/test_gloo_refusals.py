@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controlplane.gloo.refusals import refusals
-from controlplane.translation.types import GlooInputs, Key, ObjectRef
+from controlplane.translation.types import GlooInputs, Key, ObjectRef, TlsSecret
 from controlplane.xds.cache import ProxyKey
 from controlplane.xds.nack import Rejection
 from controlplane.xds.resources import ResourceType
@@ -36,12 +36,16 @@ INPUTS = GlooInputs(
         key("failover-gateway"): Gateway.parse(named("failover-gateway", {"bindAddress": "::", "bindPort": 15443, "tcpGateway": TCP})),
         key("other"): Gateway.parse(named("other", {"bindAddress": "::", "bindPort": 8080, "httpGateway": {}, "proxyNames": ["other"]})),
     },
+    secrets={key("client"): TlsSecret(), key("server"): TlsSecret()},
     virtual_services={key("default"): VirtualService.parse(named("default", {"virtualHost": {"domains": ["*"], "routes": []}}))},
 )
 
 
+USERS = {key("client"): {ObjectRef("Upstream", "gloo-system", "blue")}, key("server"): {ObjectRef("Gateway", "gloo-system", "failover-gateway")}}
+
+
 def concerned(type_: ResourceType, name: str | None) -> list[ObjectRef]:
-    found = refusals({PROXY: [Rejection(type=type_, name=name, message="no")]}, inputs=INPUTS)
+    found = refusals({PROXY: [Rejection(type=type_, name=name, message="no")]}, inputs=INPUTS, users_of=lambda secret: USERS[secret])
     assert all(texts == {"proxy gloo-system~gateway-proxy refuses this: no"} for texts in found.values()), "the text has the proxy and Envoy's words"
     return sorted(found)
 
@@ -60,6 +64,11 @@ def test_routes_concern_the_gateway_of_the_proxy_and_what_it_serves():
         ObjectRef("Gateway", "gloo-system", "http"),
         ObjectRef("VirtualService", "gloo-system", "default"),
     ], "and no Gateway of another proxy, though it has the same port"
+
+
+@pytest.mark.parametrize("name", ["gloo-system/client", "gloo-system/client/ca"])
+def test_a_secret_concerns_who_uses_it(name: str):
+    assert concerned(ResourceType.SECRET, name) == [ObjectRef("Upstream", "gloo-system", "blue")], "the certificate as well as the authority"
 
 
 def test_a_refusal_without_a_culprit_concerns_all_of_its_kind():

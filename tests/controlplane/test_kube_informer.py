@@ -158,6 +158,35 @@ async def test_managed_fields_are_kept_only_where_they_are_needed():
             assert "managedFields" in full.objects[("default", "it")]["metadata"]
 
 
+async def test_packed_objects_read_as_any_others():
+    async with api_double() as api:
+        await api.put(SERVICE, "default", "it", spec={"a": 1, "text": "ü"})
+        seen = Seen()
+        informer = informer_of(api.client(), seen, packed=True, status=False)
+        async with running(informer.run()):
+            await asyncio.wait_for(informer.synced.wait(), 5)
+            assert informer.objects[("default", "it")]["spec"] == {"a": 1, "text": "ü"}
+            await api.put(SERVICE, "default", "it", status={"said": "by us"})
+            await eventually(lambda: informer.objects[("default", "it")].get("status"), "it is kept up to date")
+            assert seen.changes == [("default", "it")], "what does not matter is told from what does"
+            await api.remove(SERVICE, "default", "it")
+            await eventually(lambda: not informer.objects, "a removal arrives")
+            assert informer.objects.get(("default", "it")) is None
+
+
+async def test_a_long_list_is_read_in_parts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("controlplane.kube.client._PAGE", "2")
+    async with api_double() as api:
+        names = [("default", f"s{index}") for index in range(5)]
+        for namespace, name in names:
+            await api.put(SERVICE, namespace, name, spec={})
+        informer = informer_of(api.client(), Seen())
+        async with running(informer.run()):
+            await asyncio.wait_for(informer.synced.wait(), 5)
+            assert sorted(informer.objects) == names, "all parts are one list"
+            assert api.requests[:3] == [("GET", "/api/v1/services")] * 3, "no more of it is in memory at once than a part"
+
+
 def test_back_off_grows_to_its_cap_and_no_further():
     backoff = Backoff(first=0.1, cap=1.0)
     delays = [backoff.next() for _ in range(100)]
