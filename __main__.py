@@ -56,7 +56,7 @@ for tier in tiers:
 # Deploy the sample application
 apps = []
 for app in settings.apps:
-    app_args = {"color": app.color, "addressing": clusters[app.cluster].addressing}
+    app_args = {"color": app.color, "addressing": clusters[app.cluster].addressing, "health_filter": app.health_filter}
     apps.append(BlueGreenApp(f"{app.cluster}-{app.color}", app_args, clusters[app.cluster].contents()))
 
 # Configure failover: a health check for the primary, and the scheme

@@ -1,6 +1,8 @@
 """The guide's sample app: http-echo, which answers with its color, behind an Envoy that can be told to report itself unhealthy.
 
-`POST /healthcheck/fail` on port 19000 makes it unhealthy, `POST /healthcheck/ok` healthy again.
+`POST /healthcheck/fail` on port 19000 makes it unhealthy, `POST /healthcheck/ok` healthy again. For tests it can be slow: with the header
+`x-envoy-fault-delay-request: 500` an answer begins 500 milliseconds later, with `x-envoy-fault-throughput-response: 1` it comes at 1 KiB a second;
+/stream is an answer that is long enough for that: 3,500 bytes.
 """
 
 from typing import TypedDict
@@ -11,6 +13,7 @@ import yaml
 
 from components import envoy, pods
 from components.addressing import Addressing
+from components.config import HealthFilter
 from components.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, labels, service_of
 
 
@@ -21,6 +24,8 @@ class BlueGreenAppArgs(TypedDict):
     """What it answers: `blue` gives `"blue-pod"`, with the quotation marks, as in the guide."""
     addressing: Addressing
     """Where it listens, for others and for its own pod: what the cluster says."""
+    health_filter: HealthFilter
+    """Which requests it answers with 503 while it is unhealthy."""
 
 
 class BlueGreenApp(pulumi.ComponentResource):
@@ -40,7 +45,7 @@ class BlueGreenApp(pulumi.ComponentResource):
                 service_account=None,
                 containers=[
                     echo_container(color=color, addressing=args["addressing"]),
-                    envoy_container(addressing=args["addressing"]),
+                    envoy_container(addressing=args["addressing"], health_filter=args["health_filter"]),
                 ],
                 grace_seconds=0,  # as in the guide: a killed app is gone at once, which is what a failover is about
             ),
@@ -81,13 +86,13 @@ def echo_container(*, color: str, addressing: Addressing) -> pods.Manifest:
     )
 
 
-def envoy_container(*, addressing: Addressing) -> pods.Manifest:
+def envoy_container(*, addressing: Addressing, health_filter: HealthFilter) -> pods.Manifest:
     """The Envoy in front of it.
 
     Its probes connect and do not ask for /health, nor for the admin port's /ready: after /healthcheck/fail both say no, and an app that is not ready
     would be taken out of the endpoints (and then be restarted). Then Gloo would see it vanish; what the guide shows is a health check that fails.
     """
-    bootstrap = envoy.sample_app_bootstrap(addressing)
+    bootstrap = envoy.sample_app_bootstrap(addressing, health_filter=health_filter)
     return pods.container(
         name="envoy",
         image=ENVOY_IMAGE,

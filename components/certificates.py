@@ -23,10 +23,17 @@ KEY_ALGORITHM, KEY_CURVE = "ECDSA", "P256"
 
 
 class CertificateUse(StrEnum):
-    """Which side of a connection a certificate is good for, as the tls provider calls it."""
+    """Which side of a connection a certificate is good for."""
 
-    SERVER = "server_auth"
-    CLIENT = "client_auth"
+    SERVER = "server"
+    CLIENT = "client"
+    PEER = "peer"
+    """Both: for two that each open connections to the other. They are told apart by name."""
+
+    @property
+    def allowed(self) -> list[str]:
+        """As the tls provider calls it."""
+        return {"server": ["server_auth"], "client": ["client_auth"], "peer": ["server_auth", "client_auth"]}[self]
 
 
 class CertificateAuthorityArgs(TypedDict):
@@ -94,8 +101,8 @@ class TlsSecretArgs(TypedDict):
     """Namespace of the Secret. It exists already."""
     dns_name: pulumi.Input[str]
     """Who the certificate is for: its only subject alternative name, by which the other side verifies it."""
-    use: pulumi.Input[str]
-    """What the certificate is good for: a CertificateUse."""
+    use: CertificateUse
+    """What the certificate is good for."""
     authority_certificate_pem: pulumi.Input[str]
     """Certificate of the authority that issues it. The Secret holds it as `ca.crt`: it is also the one that issues to the other side."""
     authority_private_key_pem: pulumi.Input[str]
@@ -125,7 +132,7 @@ class TlsSecret(pulumi.ComponentResource):
             cert_request_pem=request.cert_request_pem,
             ca_cert_pem=args["authority_certificate_pem"],
             ca_private_key_pem=args["authority_private_key_pem"],
-            allowed_uses=["digital_signature", args["use"]],
+            allowed_uses=["digital_signature", *args["use"].allowed],
             validity_period_hours=CERTIFICATE_HOURS,
             early_renewal_hours=CERTIFICATE_RENEWAL_HOURS,
             opts=pulumi.ResourceOptions(parent=self),

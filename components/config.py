@@ -40,6 +40,15 @@ class Color(StrEnum):
     GREEN = "green"
 
 
+class HealthFilter(StrEnum):
+    """Which requests a sample app answers with 503 while it reports itself unhealthy."""
+
+    EVERYTHING = "everything"
+    """All of them, as the guide's app does: its health_check filter matches no header."""
+    PATH = "path"
+    """Only those to /health, as a well-made app does: every other request is still answered, and tells the caller to go elsewhere."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClusterSettings:
     """One Kubernetes cluster. `region` and `zone` become the topology labels of its nodes."""
@@ -56,6 +65,7 @@ class AppSettings:
 
     color: Color
     cluster: str
+    health_filter: HealthFilter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +175,7 @@ def _app(section: Section) -> AppSettings:
     return AppSettings(
         color=section.choice("color", Color),
         cluster=section.text("cluster", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed="the name of a cluster"),
+        health_filter=section.choice("healthFilter", HealthFilter, absent=HealthFilter.EVERYTHING),
     )
 
 
@@ -205,7 +216,7 @@ def _app_problems(apps: tuple[AppSettings, ...], *, names: list[str], sound: boo
         return [f"apps: {shown(apps[0].color)} is alone; failover needs a second app"]
     holder: dict[str, int] = {}
     for index, app in enumerate(apps[1:], start=1):
-        if app == apps[0]:
+        if (app.color, app.cluster) == (apps[0].color, apps[0].cluster):
             problems.append(f"apps[{index}]: {app.color} in {app.cluster} is the primary, apps[0], which cannot take over from itself")
         elif holder.setdefault(app.cluster, index) != index:
             # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).

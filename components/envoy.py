@@ -8,15 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from components.addressing import Addressing
+from components.config import HealthFilter
 from components.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
-from gloo_api.names import DEFAULT_PROXY, proxy_role
+from gloo_api.names import DEFAULT_PROXY, REGEX_MAX_PROGRAM_SIZE, proxy_role
 
 Config = dict[str, Any]
 
 ADMIN_PORT = 19000
 READINESS_PORT = 8082
 READINESS_PATH = "/ready"
+STATUS_PORT = 9979
+STATUS_PATHS = ("/clusters", "/stats", "/stats/prometheus")
+"""What gloo may ask a gateway proxy for, from outside of its pod."""
 ECHO_PORT = 5678
+HEALTH_PATH = "/health"
+STREAM_PATH = "/stream"
 MAX_CONNECTIONS = 50_000
 READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
 """What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
@@ -30,7 +36,7 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
 
     The readiness listener, as every other, takes connections once the first configuration has arrived, so a proxy without routes gets no traffic.
     (Where gloo does not answer Envoy gives up waiting after its initial fetch timeouts, twice 15 s.) It is apart from the admin port, which answers
-    only its pod.
+    only its pod; the status listener passes on to it what gloo, and nobody else, may read from elsewhere.
     """
     listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
     return {
@@ -45,7 +51,8 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
         },
         "dynamic_resources": {
             "ads_config": {
-                "api_type": "GRPC",
+                # Incremental: a change costs what changed, and one resource that Envoy refuses keeps nothing else from being taken.
+                "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
                 "grpc_services": [
@@ -62,10 +69,12 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {
-            "listeners": [_readiness_listener(listen_address)],
-            "clusters": [_xds_cluster()],
+            "listeners": [_readiness_listener(listen_address), _status_listener(listen_address)],
+            "clusters": [_xds_cluster(), _admin_cluster(loopback_address)],
         },
         "admin": {"address": _socket(loopback_address, ADMIN_PORT), "allow_paths": READABLE_ADMIN_PATHS},
+        # What gloo takes for a regular expression of bearable size, so does the proxy.
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2": {"max_program_size": {"error_level": REGEX_MAX_PROGRAM_SIZE}}}}]},
         "overload_manager": {
             "resource_monitors": [
                 {
@@ -80,12 +89,22 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
     }
 
 
-def sample_app_bootstrap(addressing: Addressing) -> Config:
+def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter) -> Config:
     """The guide's Envoy in front of http-echo, in the terms of today's Envoy: its /healthcheck/fail makes the app report itself unhealthy.
 
-    As in the guide the health_check filter has no header matcher, so that /healthcheck/fail fails every request and not just /health.
+    In the guide the health_check filter has no header matcher, so that /healthcheck/fail fails every request and not just /health.
     """
     listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
+    health_check = _typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=True)
+    if health_filter is HealthFilter.PATH:
+        health_check["headers"] = [{"name": ":path", "string_match": {"exact": HEALTH_PATH}}]
+    every_request = {"numerator": 100, "denominator": "HUNDRED"}
+    slow_on_request = _typed(
+        f"{_HTTP}.fault.v3.HTTPFault",
+        delay={"header_delay": {}, "percentage": every_request},
+        response_rate_limit={"header_limit": {}, "percentage": every_request},
+    )
+    stream = {"match": {"path": STREAM_PATH}, "direct_response": {"status": 200, "body": {"inline_string": "stream\n" * 500}}}
     return {
         "node": {"cluster": "ingress", "id": "ingress~for-testing", "metadata": {"role": "default~proxy"}},
         "static_resources": {
@@ -96,8 +115,8 @@ def sample_app_bootstrap(addressing: Addressing) -> Config:
                     "filter_chains": [
                         _http_filter_chain(
                             stat_prefix="ingress_http",
-                            routes=[{"match": {"prefix": "/"}, "route": {"cluster": "some_service"}}],
-                            health_check=_typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=True),
+                            routes=[stream, {"match": {"prefix": "/"}, "route": {"cluster": "some_service"}}],
+                            filters={"health_check": health_check, "fault": slow_on_request},
                         )
                     ],
                 }
@@ -126,7 +145,7 @@ def _readiness_listener(address: str) -> Config:
             _http_filter_chain(
                 stat_prefix="readiness",
                 routes=[],
-                health_check=_typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=False, headers=[ready]),
+                filters={"health_check": _typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=False, headers=[ready])},
             )
         ],
     }
@@ -147,24 +166,52 @@ def _xds_cluster() -> Config:
             "typed_config": _typed(
                 "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                 sni=XDS_SERVER_IDENTITY,
-                common_tls_context={
-                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
-                    "alpn_protocols": ["h2"],
-                    "tls_certificates": [
-                        {"certificate_chain": {"environment_variable": "XDS_TLS_CRT"}, "private_key": {"environment_variable": "XDS_TLS_KEY"}}
-                    ],
-                    "validation_context": {
-                        "trusted_ca": {"environment_variable": "XDS_TLS_CA"},
-                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": XDS_SERVER_IDENTITY}}],
-                    },
-                },
+                common_tls_context=_identity_and_peer(alpn="h2"),
             ),
         },
     }
 
 
-def _http_filter_chain(*, stat_prefix: str, routes: list[Config], health_check: Config) -> Config:
-    """A filter chain that serves HTTP with a health_check filter before the router."""
+def _status_listener(address: str) -> Config:
+    """Answers GET of STATUS_PATHS from the admin port, to gloo's certificate only: what it tells is who serves and how often, for every Upstream."""
+    only_get = [{"name": ":method", "string_match": {"exact": "GET"}}]
+    chain = _http_filter_chain(
+        stat_prefix="status",
+        routes=[{"match": {"path": path, "headers": only_get}, "route": {"cluster": "admin", "timeout": "5s"}} for path in STATUS_PATHS],
+        filters={},
+    )
+    chain["transport_socket"] = {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": _typed(
+            "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            require_client_certificate=True,
+            common_tls_context=_identity_and_peer(alpn="http/1.1"),
+        ),
+    }
+    # A proxy that is full must still be able to say how it is.
+    return {"name": "status", "address": _socket(address, STATUS_PORT), "filter_chains": [chain], "ignore_global_conn_limit": True}
+
+
+def _admin_cluster(address: str) -> Config:
+    """Envoy's own admin port."""
+    return {"name": "admin", "type": "STATIC", "connect_timeout": "1s", "load_assignment": _one_endpoint("admin", address, ADMIN_PORT)}
+
+
+def _identity_and_peer(*, alpn: str) -> Config:
+    """The proxy's side of a connection with gloo, whoever opens it: its own certificate, and that the other is gloo's."""
+    return {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+        "alpn_protocols": [alpn],
+        "tls_certificates": [{"certificate_chain": {"environment_variable": "XDS_TLS_CRT"}, "private_key": {"environment_variable": "XDS_TLS_KEY"}}],
+        "validation_context": {
+            "trusted_ca": {"environment_variable": "XDS_TLS_CA"},
+            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": XDS_SERVER_IDENTITY}}],
+        },
+    }
+
+
+def _http_filter_chain(*, stat_prefix: str, routes: list[Config], filters: dict[str, Config]) -> Config:
+    """A filter chain that serves HTTP with these filters, in this order, before the router."""
     return {
         "filters": [
             {
@@ -175,7 +222,7 @@ def _http_filter_chain(*, stat_prefix: str, routes: list[Config], health_check: 
                     codec_type="AUTO",
                     route_config={"name": "local_route", "virtual_hosts": [{"name": "local_service", "domains": ["*"], "routes": routes}]},
                     http_filters=[
-                        {"name": "envoy.filters.http.health_check", "typed_config": health_check},
+                        *({"name": f"envoy.filters.http.{name}", "typed_config": config} for name, config in filters.items()),
                         {"name": "envoy.filters.http.router", "typed_config": _typed(f"{_HTTP}.router.v3.Router")},
                     ],
                 ),

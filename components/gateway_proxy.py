@@ -10,7 +10,7 @@ from components import envoy, pods
 from components.addressing import Addressing
 from components.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
 from components.stamps import stamp
-from gloo_api.names import DEFAULT_PROXY
+from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
 ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
@@ -68,13 +68,24 @@ class GatewayProxy(pulumi.ComponentResource):
             },
             opts=within,
         )
+        # It has no address of its own: by it gloo finds every replica, to ask each how its endpoints are.
+        kubernetes.core.v1.Service(
+            f"{name}-status-service",
+            metadata={**metadata, "name": f"{DEFAULT_PROXY}-status", "annotations": {"pulumi.com/skipAwait": "true"}},
+            spec={
+                "clusterIP": "None",
+                "selector": POD_LABELS,
+                "ports": [{"name": PROXY_STATUS_PORT_NAME, "port": envoy.STATUS_PORT, "targetPort": envoy.STATUS_PORT, "protocol": "TCP"}],
+            },
+            opts=within,
+        )
         self.address = service.status.apply(lambda status: _address(status.load_balancer.ingress[0]))
         self.port = service.spec.apply(lambda spec: int(spec.ports[0].port))
         self.register_outputs({"address": self.address, "port": self.port})
 
 
 def proxy_container(*, bootstrap: envoy.Config, client_secret: str) -> pods.Manifest:
-    """The container of the proxy. The keys for its connection to gloo come as variables, which the bootstrap names."""
+    """The container of the proxy. The keys for its connections with gloo come as variables, which the bootstrap names."""
     return pods.container(
         name="envoy",
         image=ENVOY_IMAGE,
@@ -84,7 +95,7 @@ def proxy_container(*, bootstrap: envoy.Config, client_secret: str) -> pods.Mani
             *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
             *pods.secret_env(client_secret, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),
         ],
-        ports={"http": HTTP_PORT, "failover": FAILOVER_PORT, "readiness": envoy.READINESS_PORT},
+        ports={"http": HTTP_PORT, "failover": FAILOVER_PORT, "readiness": envoy.READINESS_PORT, "status": envoy.STATUS_PORT},
         cpu="200m",
         memory="256Mi",
         readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1),

@@ -60,8 +60,10 @@ class Gloo(pulumi.ComponentResource):
         within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
 
         authority = CertificateAuthority(f"{name}-xds-authority", {"common_name": "gloo xDS"}, pulumi.ResourceOptions(parent=self))
-        server = authority.issue(f"{name}-xds-server", secret=SERVER_SECRET, dns_name=XDS_SERVER_IDENTITY, use=CertificateUse.SERVER, opts=within)
-        client = authority.issue(f"{name}-xds-client", secret=CLIENT_SECRET, dns_name=XDS_CLIENT_IDENTITY, use=CertificateUse.CLIENT, opts=within)
+        # The proxy opens xDS streams to gloo, and gloo asks the proxy how its endpoints are.
+        use = CertificateUse.PEER
+        server = authority.issue(f"{name}-xds-server", secret=SERVER_SECRET, dns_name=XDS_SERVER_IDENTITY, use=use, opts=within)
+        client = authority.issue(f"{name}-xds-client", secret=CLIENT_SECRET, dns_name=XDS_CLIENT_IDENTITY, use=use, opts=within)
 
         metadata = {"name": "gloo", "namespace": GLOO_NAMESPACE, "labels": labels("gloo")}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
@@ -154,14 +156,16 @@ def object_rules() -> list[pods.Manifest]:
     return [
         rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ),
         rbac.rule("gloo.solo.io", ["upstreams/status"], ["patch"]),
-        rbac.rule("gateway.solo.io", ["gateways", "virtualservices"], rbac.READ),
-        rbac.rule("gateway.solo.io", ["gateways/status", "virtualservices/status"], ["patch"]),
+        rbac.rule("gateway.solo.io", ["gateways", "routetables", "virtualservices"], rbac.READ),
+        rbac.rule("gateway.solo.io", ["gateways/status", "routetables/status", "virtualservices/status"], ["patch"]),
     ]
 
 
 def own_rules() -> list[pods.Manifest]:
-    """What gloo may do in gloo-system only: write the Upstreams that it discovers, and read the certificates that they and the Gateways name."""
+    """What gloo may do in gloo-system only: write the Upstreams that it discovers, read the certificates that they and Gateways name, and lead."""
     return [
         rbac.rule("gloo.solo.io", ["upstreams"], ["create", "patch", "delete"]),
         rbac.rule("", ["secrets"], rbac.READ),
+        rbac.rule("discovery.k8s.io", ["endpointslices"], rbac.READ),  # where the proxies are, which it asks who serves
+        *rbac.lease_rules("gloo"),
     ]

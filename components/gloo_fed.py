@@ -86,4 +86,8 @@ def fed_rules() -> list[pods.Manifest]:
         rbac.rule("fed.solo.io", ["failoverschemes/status"], ["patch"]),
         rbac.rule("fed.solo.io", ["glooinstances"], [*rbac.READ, "create", "patch", "delete"]),
         rbac.rule("", ["events"], ["create"]),
+        *rbac.lease_rules("gloo-fed"),
+        # Is it about to go for good? Then no scheme must wait for it.
+        rbac.rule("apps", ["deployments"], ["get"], names=["gloo-fed"]),
+        rbac.rule("", ["namespaces"], ["get"], names=[FED_NAMESPACE]),
     ]

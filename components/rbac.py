@@ -14,9 +14,14 @@ READ = ["get", "list", "watch"]
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 
-def rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Manifest:
-    """Permission for `verbs` on `resources` of an API group (`""` is the core group)."""
-    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+def rule(group: str, resources: Sequence[str], verbs: Sequence[str], *, names: Sequence[str] = ()) -> Manifest:
+    """Permission for `verbs` on `resources` of an API group (`""` is the core group); with `names`, on the objects of these names only."""
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)} | ({"resourceNames": list(names)} if names else {})
+
+
+def lease_rules(name: str) -> list[Manifest]:
+    """What leader election needs: one Lease. Only its creation cannot be bound to its name."""
+    return [rule("coordination.k8s.io", ["leases"], [*READ, "patch"], names=[name]), rule("coordination.k8s.io", ["leases"], ["create"])]
 
 
 def allow_in_namespace(

@@ -47,8 +47,11 @@ class Section:
         self._read: set[str] = set()
         self.problems = problems
 
-    def choice(self, key: str, options: type[E]) -> E:
-        """A member of the enumeration `options`."""
+    def choice(self, key: str, options: type[E], *, absent: E | None = None) -> E:
+        """A member of the enumeration `options`; `absent`, if that is given, when there is no such key."""
+        if absent is not None and key not in self._values:
+            self._read.add(key)
+            return absent
         allowed = [option.value for option in options]
         return options(self._accepted(key, lambda value: value in allowed, ", ".join(allowed)) or allowed[0])
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -23,6 +24,7 @@ import toolchain
 from components import envoy
 from components.addressing import EMBEDDED, Addressing
 from components.bluegreen_app import echo_container, envoy_container
+from components.config import HealthFilter
 
 pytestmark = pytest.mark.envoy
 
@@ -30,6 +32,8 @@ ADDRESS = "127.0.77.1"
 """An address of this machine that nothing else listens on: the ports are the real ones."""
 GATEWAY = "127.0.77.2"
 """The gateway's admin port is the app's, so it gets an address of its own."""
+WELL_MADE = "127.0.77.3"
+"""Where the app is that fails only its health check."""
 DEADLINE = 30.0
 """Seconds in which an Envoy has to answer."""
 
@@ -88,16 +92,20 @@ def wait_for(condition: Callable[[], bool], *, what: str, log: Path) -> None:
     pytest.fail(f"{what} did not happen; the end of the log:\n{log.read_text()[-2000:]}")
 
 
-def get(port: int, path: str = "/") -> httpx.Response:
-    return httpx.get(f"http://{ADDRESS}:{port}{path}", timeout=5)
+def get(port: int, path: str = "/", *, address: str = ADDRESS, **options: Any) -> httpx.Response:
+    return httpx.get(f"http://{address}:{port}{path}", timeout=5, **options)
 
 
-def post(port: int, path: str) -> httpx.Response:
-    return httpx.post(f"http://{ADDRESS}:{port}{path}", timeout=5)
+def post(port: int, path: str, *, address: str = ADDRESS) -> httpx.Response:
+    return httpx.post(f"http://{address}:{port}{path}", timeout=5)
+
+
+def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter = HealthFilter.PATH) -> envoy.Config:
+    return envoy.sample_app_bootstrap(addressing, health_filter=health_filter)
 
 
 @pytest.mark.parametrize("addressing", [EMBEDDED, CONTAINERS], ids=["embedded", "containers"])
-@pytest.mark.parametrize("bootstrap", [envoy.gateway_proxy_bootstrap, envoy.sample_app_bootstrap])
+@pytest.mark.parametrize("bootstrap", [envoy.gateway_proxy_bootstrap, sample_app_bootstrap])
 def test_envoy_accepts_the_bootstrap(bootstrap: Callable[[Addressing], envoy.Config], addressing: Addressing, certificate: dict[str, str]) -> None:
     text = rendered(yaml.safe_dump(bootstrap(addressing), sort_keys=False))
     command = [str(toolchain.find("envoy")), "--mode", "validate", "--config-yaml", text]
@@ -106,24 +114,37 @@ def test_envoy_accepts_the_bootstrap(bootstrap: Callable[[Addressing], envoy.Con
     assert "deprecated" not in done.stderr.lower(), "today's Envoy still takes it, and a later one will not"
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.mark.parametrize("addressing", [EMBEDDED, CONTAINERS], ids=["embedded", "containers"])
+def test_the_gateway_proxy_asks_gloo_for_changes_and_not_for_everything(addressing: Addressing) -> None:
+    ads = envoy.gateway_proxy_bootstrap(addressing)["dynamic_resources"]["ads_config"]
+    assert ads["api_type"] == "DELTA_GRPC", "with state of the world a change costs everything, and one refused cluster holds up the rest"
+    assert ads["set_node_on_first_message_only"] is True, "the node is long, and a request is sent for each response"
+
+
+@contextmanager
+def running_app(folder: Path, *, address: str, health_filter: HealthFilter) -> Iterator[None]:
     """Blue's two containers, with their own arguments."""
-    folder = tmp_path_factory.mktemp("app")
     containers = {
         "http-echo": echo_container(color="blue", addressing=EMBEDDED),
-        "envoy": envoy_container(addressing=EMBEDDED),
+        "envoy": envoy_container(addressing=EMBEDDED, health_filter=health_filter),
     }
     with ExitStack() as stack:
         for tool, container in containers.items():
-            command = [str(toolchain.find(tool)), *(rendered(argument) for argument in container["args"])]
+            command = [str(toolchain.find(tool)), *(rendered(argument).replace(ADDRESS, address) for argument in container["args"])]
             stack.enter_context(running(command, log=folder / tool))
-        wait_for(lambda: get(10000).status_code == 200, what="an answer of the app", log=folder / "envoy")
-        yield folder
+        wait_for(lambda: get(10000, address=address).status_code == 200, what="an answer of the app", log=folder / "envoy")
+        yield
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The guide's app."""
+    with running_app(tmp_path_factory.mktemp("app"), address=ADDRESS, health_filter=HealthFilter.EVERYTHING):
+        yield
 
 
 @pytest.fixture
-def healthy(app: Path) -> Iterator[None]:
+def healthy(app: None) -> Iterator[None]:
     post(19000, "/healthcheck/ok")
     yield
     post(19000, "/healthcheck/ok")
@@ -152,6 +173,30 @@ def test_a_failed_health_check_leaves_the_probes_content() -> None:
     for _ in range(3):  # a connection is all that the probe of Envoy asks for
         assert get(10000).status_code == 503
     assert get(19000, "/ready").status_code == 503, "why the probe is not Envoy's own /ready"
+
+
+def test_an_app_with_a_filter_for_its_health_check_answers_while_it_is_unhealthy(tmp_path: Path) -> None:
+    with running_app(tmp_path, address=WELL_MADE, health_filter=HealthFilter.PATH):
+        post(19000, "/healthcheck/fail", address=WELL_MADE)
+        assert get(10000, "/health", address=WELL_MADE).status_code == 503, "the health check of the primary sees it"
+        answer = get(10000, address=WELL_MADE)
+        assert (answer.status_code, answer.text) == (200, '"blue-pod"\n'), "nobody else notices"
+        assert answer.headers["x-envoy-immediate-health-check-fail"] == "true", "but for the proxy, which goes elsewhere next time"
+
+
+@pytest.mark.usefixtures("healthy")
+def test_an_answer_can_be_asked_for_late() -> None:
+    started = time.monotonic()
+    assert get(10000, headers={"x-envoy-fault-delay-request": "300"}).status_code == 200
+    assert time.monotonic() - started >= 0.3, "an app with work to do, whose requests are in flight when it fails"
+
+
+@pytest.mark.usefixtures("healthy")
+def test_an_answer_can_be_asked_for_slowly() -> None:
+    started = time.monotonic()
+    answer = get(10000, "/stream", headers={"x-envoy-fault-throughput-response": "2"})
+    assert (answer.status_code, len(answer.content)) == (200, 3500)
+    assert time.monotonic() - started >= 1, "it comes at 2 KiB a second: a stream, which can be cut in the middle"
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +233,16 @@ def test_the_gateway_is_not_ready_before_it_has_asked_for_its_configuration(gate
     except httpx.ConnectError:
         return  # as it should be: gloo is not there, and Envoy still waits for it
     assert "initial fetch timed out" in gateway.read_text(), "a proxy without routes would get traffic"
+
+
+@pytest.mark.parametrize(("longest", "taken"), [(63, True), (1000, False)])
+def test_the_gateway_takes_regular_expressions_as_large_as_gloo_lets_through(longest: int, taken: bool, certificate: dict[str, str]) -> None:
+    """Envoy's own limit is below what a host name needs, and it would refuse all routes of the Gateway."""
+    config = yaml.safe_load(rendered(yaml.safe_dump(envoy.gateway_proxy_bootstrap(EMBEDDED))))
+    listener = next(each for each in config["static_resources"]["listeners"] if each["name"] == "readiness")
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    match = {"safe_regex": {"regex": f"/[a-z0-9-]{{1,{longest}}}"}}
+    manager["route_config"] = {"virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": match, "direct_response": {"status": 200}}]}]}
+    command = [str(toolchain.find("envoy")), "--mode", "validate", "--config-yaml", yaml.safe_dump(config)]
+    said = subprocess.run(command, env={**os.environ, **certificate}, capture_output=True, text=True, timeout=60, check=False)
+    assert (said.returncode == 0) is taken, said.stderr

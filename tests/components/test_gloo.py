@@ -13,6 +13,7 @@ from components.addressing import EMBEDDED, Addressing
 from components.gloo import Gloo, object_rules, own_rules, service_rules
 from components.gloo_fed import GlooFed, fed_rules
 from gloo_api.crds import custom_resource_definitions
+from gloo_api.names import PROXY_STATUS_PORT_NAME
 
 pytestmark = pytest.mark.unit
 
@@ -95,6 +96,20 @@ def test_the_certificates_for_xds_name_gloo_and_its_proxy(gloo: Recorder) -> Non
     assert requests == {"gloo-xds-server-request": ["gloo.gloo-system.svc"], "gloo-xds-client-request": ["gateway-proxy.gloo-system"]}
 
 
+def test_the_certificates_for_xds_are_good_for_both_directions(gloo: Recorder) -> None:
+    for certificate in gloo.of_type("tls:index/locallySignedCert:LocallySignedCert"):
+        uses = certificate.inputs["allowedUses"]
+        assert uses == ["digital_signature", "server_auth", "client_auth"], "the proxy asks gloo for configuration, gloo asks the proxy who serves"
+
+
+def test_gloo_finds_every_replica_of_the_proxy_by_a_service_without_an_address(gloo: Recorder) -> None:
+    service = gloo.one("Service", "gateway-proxy-status").inputs["spec"]
+    assert service["clusterIP"] == "None", "each replica is asked, not one of them"
+    assert service["ports"] == [{"name": PROXY_STATUS_PORT_NAME, "port": 9979, "targetPort": 9979, "protocol": "TCP"}], "gloo looks for the name"
+    assert service["selector"].items() <= gloo.one("Deployment", "gateway-proxy").inputs["spec"]["template"]["metadata"]["labels"].items()
+    assert ("discovery.k8s.io", "endpointslices", "watch") in allowed(own_rules()), "and may look"
+
+
 def test_a_pod_starts_anew_when_its_certificate_does(gloo: Recorder) -> None:
     for deployment in ("gloo", "gateway-proxy"):
         annotations = gloo.one("Deployment", deployment).inputs["spec"]["template"]["metadata"]["annotations"]
@@ -147,9 +162,30 @@ def test_gloo_writes_upstreams_in_its_own_namespace_only() -> None:
     assert {resource for _, resource, verb in allowed([*service_rules(), *object_rules()]) if verb in writes} == {
         "upstreams/status",
         "gateways/status",
+        "routetables/status",
         "virtualservices/status",
     }, "elsewhere it reports and does not change"
     assert ("gloo.solo.io", "upstreams", "patch") in allowed(own_rules())
+
+
+def test_a_control_plane_may_hold_its_own_lease_and_no_other() -> None:
+    for name, rules in (("gloo", own_rules()), ("gloo-fed", fed_rules())):
+        leases = [rule for rule in rules if "leases" in rule["resources"]]
+        named, unnamed = ([rule for rule in leases if ("resourceNames" in rule) is wanted] for wanted in (True, False))
+        assert [rule["resourceNames"] for rule in named] == [[name]], "the Lease that its replicas contend for"
+        assert allowed(named) == {("coordination.k8s.io", "leases", verb) for verb in ("get", "list", "watch", "patch")}
+        assert allowed(unnamed) == {("coordination.k8s.io", "leases", "create")}, "Kubernetes cannot bind a creation to a name"
+
+
+def test_gloo_fed_sees_of_its_own_namespace_only_whether_it_is_going() -> None:
+    about_itself = [rule for rule in fed_rules() if {"deployments", "namespaces"} & set(rule["resources"])]
+    assert [(rule["verbs"], rule["resourceNames"]) for rule in about_itself] == [(["get"], ["gloo-fed"])] * 2
+
+
+def test_a_replica_is_told_its_name(gloo: Recorder, fed: Recorder) -> None:
+    for program, deployment in ((gloo, "gloo"), (fed, "gloo-fed")):
+        env = {entry["name"]: entry["valueFrom"] for entry in container(program, deployment)["env"]}
+        assert env["POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}, "by which it contends for writing"
 
 
 def test_gloo_fed_reads_kubeconfigs_in_its_own_namespace_only(fed: Recorder) -> None:
@@ -178,9 +214,9 @@ def test_the_foundation_is_what_later_objects_need() -> None:
     Recorder().run(
         lambda: made.extend([Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 80}), GlooFed("fed", {})])
     )
-    for component in made:
+    for component, definitions in zip(made, (4, 3), strict=True):
         kinds = [type(resource).__name__ for resource in component.foundation]
-        assert kinds == ["Namespace", *["CustomResourceDefinition"] * 3], "and not the Deployments, which would be waited for"
+        assert kinds == ["Namespace", *["CustomResourceDefinition"] * definitions], "and not the Deployments, which would be waited for"
 
 
 def test_the_program_gives_the_options_on(in_cluster: InCluster) -> None:

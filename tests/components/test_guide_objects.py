@@ -10,7 +10,8 @@ from conftest import InCluster
 from program_recorder import Recorder
 
 from components.addressing import EMBEDDED
-from components.bluegreen_app import BlueGreenApp
+from components.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
+from components.config import HealthFilter
 from components.failover_gateway import FailoverGateway
 from components.failover_scheme import FailoverScheme
 from components.route import Route
@@ -31,7 +32,8 @@ CHECK: HealthCheckedUpstreamArgs = {
 
 @pytest.fixture(scope="module")
 def blue(in_cluster: InCluster) -> Recorder:
-    return in_cluster(lambda options: BlueGreenApp("blue", {"color": "blue", "addressing": EMBEDDED}, options))
+    args: BlueGreenAppArgs = {"color": "blue", "addressing": EMBEDDED, "health_filter": HealthFilter.EVERYTHING}
+    return in_cluster(lambda options: BlueGreenApp("blue", args, options))
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,16 @@ def test_a_failed_health_check_leaves_the_app_ready(blue: Recorder) -> None:
     for probe in ("readinessProbe", "livenessProbe"):
         assert envoy[probe].keys() & {"httpGet", "tcpSocket", "exec"} == {"tcpSocket"}, "/health and /ready say no after /healthcheck/fail"
         assert envoy[probe]["tcpSocket"] == {"port": "color"}
+
+
+@pytest.mark.parametrize(("health_filter", "headers"), [("everything", None), ("path", [{"name": ":path", "string_match": {"exact": "/health"}}])])
+def test_the_app_has_the_health_filter_that_was_asked_for(in_cluster: InCluster, health_filter: str, headers: object) -> None:
+    args: BlueGreenAppArgs = {"color": "blue", "addressing": EMBEDDED, "health_filter": HealthFilter(health_filter)}
+    bootstrap = yaml.safe_load(containers(in_cluster(lambda options: BlueGreenApp("blue", args, options)))["envoy"]["args"][1])
+    manager = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    filters = {item["name"].rpartition(".")[2]: item["typed_config"] for item in manager["http_filters"]}
+    assert list(filters) == ["health_check", "fault", "router"], "unhealthy comes before slow"
+    assert filters["health_check"].get("headers") == headers, "the guide's matches every request"
 
 
 def test_the_app_has_no_node_port_and_no_fixed_address(blue: Recorder) -> None:

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from conftest import default_config, run_program
 
-from components.config import AppSettings, ClusterSettings, Color, ConfigError, HealthCheckSettings, Settings, parse
+from components.config import AppSettings, ClusterSettings, Color, ConfigError, HealthCheckSettings, HealthFilter, Settings, parse
 from components.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -39,8 +39,12 @@ def test_the_defaults_are_the_guide() -> None:
     settings = parse(default_config())
     assert [cluster.name for cluster in settings.clusters] == ["local", "remote"], "the guide's two clusters"
     assert settings.management.name == "local", "Gloo Federation runs in the local cluster"
-    assert settings.primary == AppSettings(color=Color.BLUE, cluster="local"), "blue serves from the local cluster"
-    assert settings.tiers == (AppSettings(color=Color.GREEN, cluster="remote"),), "green takes over from the remote one"
+    blue, green = (
+        AppSettings(color=color, cluster=cluster, health_filter=HealthFilter.EVERYTHING)
+        for color, cluster in ((Color.BLUE, "local"), (Color.GREEN, "remote"))
+    )
+    assert settings.primary == blue, "blue serves from the local cluster"
+    assert settings.tiers == (green,), "green takes over from the remote one"
     assert settings.health_check == HealthCheckSettings(interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
         "the guide's numbers"
     )
@@ -53,6 +57,12 @@ def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
     settings = parse(document)
     assert settings.clusters[2] == ClusterSettings(name="far", region="eu-west-1", zone="eu-west-1a", management=False)
     assert [tier.cluster for tier in settings.tiers] == ["remote", "far"], "tiers keep the order in which they are listed"
+
+
+def test_an_app_may_answer_while_it_is_unhealthy() -> None:
+    settings = parse(changed("apps[0].healthFilter", "path"))
+    assert settings.primary.health_filter is HealthFilter.PATH, "what was asked for"
+    assert settings.tiers[0].health_filter is HealthFilter.EVERYTHING, "each app has its own, and the guide's is the default"
 
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -83,12 +93,13 @@ REFUSED: list[tuple[str, Any, str]] = [
         'clusters: management is true for ["local", "remote"]; it must be for exactly one cluster, where Gloo Federation is to run',
     ),
     ("apps[0].color", "red", 'apps[0].color: "red" is not allowed; allowed: blue, green'),
-    ("apps[0].colour", "blue", 'apps[0].colour: unknown key (its value is "blue"); allowed: cluster, color'),
+    ("apps[0].colour", "blue", 'apps[0].colour: unknown key (its value is "blue"); allowed: cluster, color, healthFilter'),
+    ("apps[0].healthFilter", "header", 'apps[0].healthFilter: "header" is not allowed; allowed: everything, path'),
     ("apps[1].cluster", "far", 'apps[1].cluster: "far" is not one of the clusters; allowed: local, remote'),
     ("apps", [{"color": "blue", "cluster": "local"}], 'apps: "blue" is alone; failover needs a second app'),
     (
         "apps",
-        [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local"}],
+        [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local", "healthFilter": "path"}],
         "apps[1]: blue in local is the primary, apps[0], which cannot take over from itself",
     ),
     (
