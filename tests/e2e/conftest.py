@@ -9,14 +9,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import toolchain
+from drill.results import Summary
 
 PROJECT = Path(__file__).resolve().parents[2]
+LOSS, LIMIT = "what clients notice", "what cannot be saved"
+TABLES = {
+    LOSS: ("case", "backend", "requests", "failed", "slowest", "p99"),
+    LIMIT: ("case", "requests", "in flight at the failure", "failed"),
+}
+"""The tables of docs/zero-loss.md. A test keeps its row in a property of the table's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +33,9 @@ class LiveStack:
 
     name: str
     state: Path
+
+    config = "service-failover:"
+    """What is before the keys of its configuration."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -50,18 +61,19 @@ class LiveStack:
         environment = {**self.environment, "TMPDIR": str(self.state / "tmp")}
         return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
-    def kubectl(self, cluster: str, *arguments: str) -> str:
+    def kubectl(self, cluster: str, *arguments: str, stdin: str = "") -> str:
         """Run kubectl on one cluster, and return what it printed."""
         kubeconfig = self.state / self.name / "kubeconfigs" / f"{cluster}.yaml"
         command = [str(toolchain.find("kubectl")), "--kubeconfig", str(kubeconfig), "--request-timeout=10s", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def get(self, cluster: str, *arguments: str) -> Any:
         """`kubectl get -o json`, parsed."""
         return json.loads(self.kubectl(cluster, "get", "-o", "json", *arguments))
 
-    @property
+    @cached_property
     def url(self) -> str:
+        """Where clients reach it."""
         outputs = self.pulumi("stack", "output", "proxyUrl", "-s", self.name)
         return outputs.stdout.strip()
 
@@ -111,3 +123,49 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
         assert down.returncode == 0, f"down failed:\n{down.stdout[-3000:]}\n{down.stderr[-3000:]}"
         assert processes_of(live.state) == [], "no process of the stack is left"
         assert not live.state.exists(), "no file of the stack is left"
+
+
+@pytest.fixture(scope="session", params=["everything", "path"])
+def backend(stack: LiveStack, request: pytest.FixtureRequest) -> Iterator[LiveStack]:
+    """The stack with apps of each kind: what fails when an app reports itself unhealthy, every request or those to /health."""
+    values = [{"color": color, "cluster": cluster, "healthFilter": request.param} for color, cluster in (("blue", "local"), ("green", "remote"))]
+    settings = [f"--plaintext={stack.config}apps[{index}].{key}={value}" for index, app in enumerate(values) for key, value in app.items()]
+    configured = stack.pulumi("config", "set-all", "-s", stack.name, "--path", *settings)
+    assert configured.returncode == 0, configured.stderr
+    up = stack.cli("up")
+    assert up.returncode == 0, f"up failed:\n{up.stdout[-6000:]}\n{up.stderr[-3000:]}"
+    yield stack
+    stack.pulumi("config", "rm", "-s", stack.name, f"{stack.config}apps")
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[str, Summary], None]:
+    """Keeps the summary of a case for the table at the end of the test run."""
+
+    def keep(case: str, summary: Summary) -> None:
+        slowest, high = (f"{seconds * 1000:.0f} ms" for seconds in (summary.slowest.took, summary.latency[99.0]))
+        kind = request.node.callspec.params["backend"]
+        record_property(LOSS, f"| {case} | {kind} | {summary.total:,} | {summary.failed} | {slowest} | {high} |")
+
+    return keep
+
+
+@pytest.fixture
+def record_limit(record_property: Callable[[str, object], None]) -> Callable[[str, int, int, int], None]:
+    """Keeps what a case that cannot be saved has lost, for the other table."""
+
+    def keep(case: str, requests: int, in_flight: int, failed: int) -> None:
+        record_property(LIMIT, f"| {case} | {requests:,} | {in_flight} | {failed} |")
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The tables of docs/zero-loss.md, when cases of them were run."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome) if report.when == "call"]
+    for table, columns in TABLES.items():
+        rows = [str(value) for report in reports for name, value in report.user_properties if name == table]
+        if rows:
+            terminalreporter.section(table)
+            for row in [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *sorted(rows)]:
+                terminalreporter.write_line(row)

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from drill.load import Load, Request
+from drill.probe import Probe
 from tests.e2e.conftest import LiveStack, until
-from tests.e2e.load import load
 
 pytestmark = pytest.mark.e2e
 
 
-async def test_200_requests_across_fail_and_ok_are_all_answered_with_200(stack: LiveStack) -> None:
-    async with load(stack.url, rate=50, most=400) as traffic:
-        await asyncio.sleep(1)
-        failed = await asyncio.to_thread(stack.cli, "fail")
-        await asyncio.sleep(1.5)
-        healed = await asyncio.to_thread(stack.cli, "heal")
-        await asyncio.sleep(2.5)
+def test_200_requests_across_fail_and_ok_are_all_answered_with_200(stack: LiveStack) -> None:
+    with Probe(Load(requests=(Request(url=stack.url),), rate=50, seconds=60)) as traffic:
+        time.sleep(1)
+        failed = stack.cli("fail")
+        time.sleep(1.5)
+        healed = stack.cli("heal")
+        time.sleep(2.5)
+    summary = traffic.summary()
     assert failed.returncode == 0, f"`make fail` reaches blue's health check filter: {failed.stderr}"
     assert healed.returncode == 0, f"`make heal` reaches it too: {healed.stderr}"
-    assert len(traffic.answers) >= 200, "the load is as heavy as the test says"
-    assert traffic.failures == [], "the guide's known 503 does not occur"
-    assert traffic.servers[:3] == ["blue-pod", "green-pod", "blue-pod"], "blue serves, then green, then blue again"
+    assert summary.total >= 200, "the load is as heavy as the test says"
+    assert summary.failed == 0, f"the guide's known 503 does not occur: {summary}"
+    assert summary.servers[:3] == ["blue-pod", "green-pod", "blue-pod"], "blue serves, then green, then blue again"
 
 
-async def test_nothing_dials_an_address_that_is_not_realised(stack: LiveStack) -> None:
+def test_nothing_dials_an_address_that_is_not_realised(stack: LiveStack) -> None:
     dialled: set[str] = set()
-    async with load(stack.url, rate=20, most=200):
+    with Probe(Load(requests=(Request(url=stack.url),), rate=20, seconds=60)):
         for command in ("fail", "heal"):
-            switch = asyncio.create_task(asyncio.to_thread(stack.cli, command))
-            while not switch.done():
+            switch = stack.popen(command)
+            while switch.poll() is None:
                 dialled |= remote_addresses()
-                await asyncio.sleep(0.02)
+                time.sleep(0.02)
+            switch.communicate()
     assert any(address.startswith("127.") for address in dialled), "the connections of the stack are seen"
     outside = {address for address in dialled if ipaddress.ip_address(address) in ipaddress.ip_network("10.64.0.0/10")}
     assert outside == set(), "an address of a pod or a Service exists in the API only; on this machine it may be somebody else's"

@@ -1,0 +1,1 @@
+"""What do clients notice while something breaks? So far: the probe that sends them and counts."""
