@@ -8,7 +8,7 @@ CLI    := $(RUN) python -m cli --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down env status fail heal watch test test-unit check format
+.PHONY: help tools test-tools up down env status fail heal watch test test-unit bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: test-tools test-unit ## every test: units first, then Pulumi's engine, Env
 
 test-unit: test-tools ## the tests that start no process
 	@$(RUN) python -m pytest -q -n auto -m unit
+
+bench: test-tools ## measure failover, pushes and scale (half an hour; docs/benchmarks.md); best on an idle machine
+	@$(RUN) sh -c 'missed=0; for each in failover push scale; do python -m bench $$each || missed=1; done; exit $$missed'
 
 check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff format --check .

@@ -1,0 +1,69 @@
+"""Each benchmark runs, at its smallest size. What it measures is not judged here: speed is judged on an idle machine, by `make bench`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report import Figure, Goal, Report
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def measured(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """The report of a run."""
+    path = tmp_path / "report.json"
+    command = [sys.executable, "-m", "bench", *arguments, "--repeats", "1", "--json", str(path)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 1), f"a goal may be missed on a busy machine, but it runs to its end: {done.stderr[-3000:]}"
+    assert path.exists(), f"and writes its report: {done.stderr[-3000:]}"
+    return json.loads(path.read_text())
+
+
+def values(report: dict[str, Any], metric: str) -> dict[tuple[str, str], list[float]]:
+    return {(figure["case"], figure["subject"]): figure["values"] for figure in report["figures"] if figure["metric"] == metric}
+
+
+@pytest.mark.cluster
+def test_failover_is_measured_on_both_chains(tmp_path: Path) -> None:
+    report = measured(tmp_path, "failover")
+    switches = values(report, "failure to first green answer")
+    assert {subject for _, subject in switches} == {"ours", "static Envoy"}, "ours has its named alternative in the same run"
+    assert {case for case, _ in switches} == {"signalled", "kill -9", "SIGSTOP"}, "each failure is measured"
+    assert values(report, "requests lost")["signalled", "ours"] == [0], "the load saw no failed request"
+
+
+@pytest.mark.cluster
+def test_scale_is_measured_with_every_client(tmp_path: Path) -> None:
+    report = measured(tmp_path, "scale", "--sizes", "10", "--changes", "10")
+    changes = values(report, "any change accepted to ACK")
+    assert {subject for _, subject in changes} == {"delta", "state of the world", "Envoy"}, "every client takes a turn"
+    assert all(len(each) == 10 for each in changes.values()), "and acknowledges every change"
+
+
+@pytest.mark.cluster
+def test_failover_is_measured_during_a_push(tmp_path: Path) -> None:
+    report = measured(tmp_path, "push", "--clusters", "20")
+    assert {subject for _, subject in values(report, "failure to first green answer")} == {"idle", "during the push"}, "both are measured"
+    assert values(report, "sent to acknowledged"), "the push is one, and Envoy takes it"
+
+
+@pytest.mark.unit
+def test_a_missed_goal_is_seen_in_the_table() -> None:
+    report = Report(bench="x", machine={}, settings={})
+    report.add(case="a", subject="b", metric="c", unit="ms", values=[3, 1, 2])
+    report.goals += [Goal(name="good", value=1, limit=1, unit="s"), Goal(name="bad", value=2, limit=1, unit="s")]
+    good, bad = report.to_text().splitlines()[-2:]
+    assert good.split("|")[-2].strip() == "yes", "at the limit is within it"
+    assert bad.split("|")[-2].strip() == "NO", "a miss stands out"
+
+
+@pytest.mark.unit
+def test_quantiles_are_values_that_were_measured() -> None:
+    figure = Figure(case="a", subject="b", metric="c", unit="ms", values=tuple(range(1, 201)))
+    assert (figure.quantile(0.99), figure.quantile(0.5), figure.quantile(1)) == (198, 100, 200), "nearest rank, nothing is interpolated"
