@@ -46,12 +46,12 @@ client = authority.issue("failover-upstream", secret=UPSTREAM_SECRET, dns_name=c
 
 # Create the failover gateways
 gateways = []
-for tier in tiers:
-    in_cluster = clusters[tier.cluster].contents(depends_on=gloo[tier.cluster].foundation)
-    name, server_name = f"{tier.cluster}-failover-downstream", server_identity(tier.cluster)
+for member in (member for tier in tiers for member in tier):
+    in_cluster = clusters[member.cluster].contents(depends_on=gloo[member.cluster].foundation)
+    name, server_name = f"{member.cluster}-failover-downstream", server_identity(member.cluster)
     server = authority.issue(name, secret=DOWNSTREAM_SECRET, dns_name=server_name, use=CertificateUse.SERVER, opts=in_cluster)
-    gateway_args = {"server_names": [sni_of(tier.color)], "client_identities": [client_name]}
-    gateways += [server, FailoverGateway(f"{tier.cluster}-failover-gateway", gateway_args, in_cluster)]
+    gateway_args = {"server_names": [sni_of(color) for color in member.colors], "client_identities": [client_name]}
+    gateways += [server, FailoverGateway(f"{member.cluster}-failover-gateway", gateway_args, in_cluster)]
 
 # Deploy the sample application
 apps = []
@@ -63,12 +63,12 @@ for app in settings.apps:
 upstream = HealthCheckedUpstream("primary", {
     "service_namespace": APP_NAMESPACE, "service_name": service_of(primary.color), "service_port": APP_PORT,
     "path": "/health", "interval": check.interval, "timeout": check.timeout,
-    "unhealthy_threshold": check.unhealthy_threshold, "healthy_threshold": check.healthy_threshold,
+    "unhealthy_threshold": check.unhealthy_threshold, "healthy_threshold": check.healthy_threshold, "weighted": settings.weighted,
 }, in_home)  # fmt: skip
 everything = [*federation.foundation, *registrations, client, *gateways, *apps, upstream]
 FailoverScheme("failover", {
     "primary": {"cluster": primary.cluster, "upstream": upstream.upstream_name},
-    "tiers": [{"cluster": tier.cluster, "upstream": upstream_of(tier.color)} for tier in tiers],
+    "tiers": [[{"cluster": m.cluster, "upstreams": [upstream_of(color) for color in m.colors], **m.share} for m in tier] for tier in tiers],
 }, management.contents(depends_on=everything))  # fmt: skip
 
 # Route to the primary

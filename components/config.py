@@ -15,10 +15,8 @@ from typing import Any
 import pulumi
 import pulumi.runtime.config as runtime_config
 
+from components.apps import LONGEST_CLUSTER_NAME, AppSettings, Tier, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
 from components.reading import DNS_LABEL, LABEL_VALUE, Section, shown
-
-LONGEST_CLUSTER_NAME = 40
-"""Gloo's names add up to 23 characters to it (GlooInstance `<cluster>-gloo-system`, the RBAC objects), and a label holds 63."""
 
 
 class ClusterKind(StrEnum):
@@ -33,13 +31,6 @@ class Edition(StrEnum):
     OPEN = "open"
 
 
-class Color(StrEnum):
-    """The sample apps of the guide."""
-
-    BLUE = "blue"
-    GREEN = "green"
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClusterSettings:
     """One Kubernetes cluster. `region` and `zone` become the topology labels of its nodes."""
@@ -48,14 +39,6 @@ class ClusterSettings:
     region: str
     zone: str
     management: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppSettings:
-    """One sample app, and the name of the cluster that it runs in."""
-
-    color: Color
-    cluster: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +59,8 @@ class Settings:
     edition: Edition
     clusters: tuple[ClusterSettings, ...]
     apps: tuple[AppSettings, ...]
+    tiers: tuple[Tier, ...]
+    """Who takes over from the primary: the first tier that is healthy."""
     health_check: HealthCheckSettings
     proxy_port: int
 
@@ -90,9 +75,9 @@ class Settings:
         return self.apps[0]
 
     @property
-    def tiers(self) -> tuple[AppSettings, ...]:
-        """The apps that take over, in this order."""
-        return self.apps[1:]
+    def weighted(self) -> bool:
+        """Whether the clusters of some tier share its traffic by weight."""
+        return any(member.weight is not None for tier in self.tiers for member in tier)
 
 
 class ConfigError(ValueError):
@@ -138,15 +123,28 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     problems += _cluster_problems(clusters, sound=not problems)
     names = [] if problems else [cluster.name for cluster in clusters]
     apps_from = len(problems)
-    apps = root.sections("apps", _app)
-    problems += _app_problems(apps, names=names, sound=len(problems) == apps_from)
+    apps = root.sections("apps", read_app)
+    problems += app_problems(apps, names=names, sound=len(problems) == apps_from)
+    apps_sound = bool(names) and len(problems) == apps_from
+    tiers_from = len(problems)
+    tiers = root.lists("tiers", read_tier_entry)
+    if apps_sound and len(problems) == tiers_from:
+        problems += tier_problems(tiers, apps)
     cluster_kind, edition = root.choice("clusterKind", ClusterKind), root.choice("edition", Edition)
     health_check = root.section("healthCheck", _health_check)
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
     root.finish()
     if problems or health_check is None:
         raise ConfigError(problems)
-    return Settings(cluster_kind=cluster_kind, edition=edition, clusters=clusters, apps=apps, health_check=health_check, proxy_port=proxy_port)
+    return Settings(
+        cluster_kind=cluster_kind,
+        edition=edition,
+        clusters=clusters,
+        apps=apps,
+        tiers=plan_tiers(apps, tiers),
+        health_check=health_check,
+        proxy_port=proxy_port,
+    )
 
 
 def _cluster(section: Section) -> ClusterSettings:
@@ -158,13 +156,6 @@ def _cluster(section: Section) -> ClusterSettings:
         region=section.text("region", pattern=LABEL_VALUE, longest=63, allowed=label),
         zone=section.text("zone", pattern=LABEL_VALUE, longest=63, allowed=label),
         management=section.flag("management"),
-    )
-
-
-def _app(section: Section) -> AppSettings:
-    return AppSettings(
-        color=section.choice("color", Color),
-        cluster=section.text("cluster", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed="the name of a cluster"),
     )
 
 
@@ -189,27 +180,4 @@ def _cluster_problems(clusters: tuple[ClusterSettings, ...], *, sound: bool) -> 
     managers = [cluster.name for cluster in clusters if cluster.management]
     if sound and len(managers) != 1:
         problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")
-    return problems
-
-
-def _app_problems(apps: tuple[AppSettings, ...], *, names: list[str], sound: bool) -> list[str]:
-    """What is wrong with the apps together, and with regard to the clusters' `names` (none: those are wrong themselves). `sound` as for clusters."""
-    problems = [
-        f"apps[{index}].cluster: {shown(app.cluster)} is not one of the clusters; allowed: {', '.join(names)}"
-        for index, app in enumerate(apps)
-        if names and app.cluster and app.cluster not in names
-    ]
-    if not sound or problems:
-        return problems
-    if len(apps) == 1:
-        return [f"apps: {shown(apps[0].color)} is alone; failover needs a second app"]
-    holder: dict[str, int] = {}
-    for index, app in enumerate(apps[1:], start=1):
-        if app == apps[0]:
-            problems.append(f"apps[{index}]: {app.color} in {app.cluster} is the primary, apps[0], which cannot take over from itself")
-        elif holder.setdefault(app.cluster, index) != index:
-            # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).
-            problems.append(
-                f"apps[{index}].cluster: {shown(app.cluster)} has apps[{holder[app.cluster]}] to take over; each failover app needs its own cluster"
-            )
     return problems

@@ -132,7 +132,7 @@ def test_the_scheme_is_the_guides(in_cluster: InCluster) -> None:
             "failover",
             {
                 "primary": {"cluster": "local", "upstream": "default-service-blue-10000"},
-                "tiers": [{"cluster": "remote", "upstream": "default-service-green-10000"}],
+                "tiers": [[{"cluster": "remote", "upstreams": ["default-service-green-10000"]}]],
             },
             options,
         )

@@ -9,7 +9,8 @@ import pulumi
 import pytest
 from conftest import default_config, run_program
 
-from components.config import AppSettings, ClusterSettings, Color, ConfigError, HealthCheckSettings, Settings, parse
+from components.apps import AppSettings, TierMember
+from components.config import ClusterSettings, ConfigError, HealthCheckSettings, Settings, parse
 from components.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -39,8 +40,8 @@ def test_the_defaults_are_the_guide() -> None:
     settings = parse(default_config())
     assert [cluster.name for cluster in settings.clusters] == ["local", "remote"], "the guide's two clusters"
     assert settings.management.name == "local", "Gloo Federation runs in the local cluster"
-    assert settings.primary == AppSettings(color=Color.BLUE, cluster="local"), "blue serves from the local cluster"
-    assert settings.tiers == (AppSettings(color=Color.GREEN, cluster="remote"),), "green takes over from the remote one"
+    assert settings.primary == AppSettings(color="blue", cluster="local"), "blue serves from the local cluster"
+    assert settings.tiers == ((TierMember(cluster="remote", weight=None, colors=("green",)),),), "green takes over from the remote one"
     assert settings.health_check == HealthCheckSettings(interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
         "the guide's numbers"
     )
@@ -52,14 +53,61 @@ def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
     document["apps"].append({"color": "green", "cluster": "far"})
     settings = parse(document)
     assert settings.clusters[2] == ClusterSettings(name="far", region="eu-west-1", zone="eu-west-1a", management=False)
-    assert [tier.cluster for tier in settings.tiers] == ["remote", "far"], "tiers keep the order in which they are listed"
+    assert [[member.cluster for member in tier] for tier in settings.tiers] == [["remote"], ["far"]], "tiers keep the order in which apps are listed"
+
+
+def four_clusters() -> dict[str, Any]:
+    """Blue in the first of four clusters, an app in each of the others."""
+    document = default_config()
+    document["clusters"] = [{"name": name, "region": "r", "zone": "z", "management": name == "a"} for name in "abcd"]
+    document["apps"] = [{"color": color, "cluster": name} for color, name in zip(("blue", "green", "yellow", "red"), "abcd", strict=True)]
+    return document
+
+
+def test_clusters_share_a_tier_by_weight() -> None:
+    document = four_clusters() | {"tiers": [[{"cluster": "c", "weight": 3}, {"cluster": "b", "weight": 1}], [{"cluster": "d"}]]}
+    settings = parse(document)
+    assert settings.tiers == (
+        (TierMember(cluster="c", weight=3, colors=("yellow",)), TierMember(cluster="b", weight=1, colors=("green",))),
+        (TierMember(cluster="d", weight=None, colors=("red",)),),
+    ), "tiers, and clusters in them, keep their order"
+    assert settings.weighted, "a weight needs weighted localities in the Upstream"
+
+
+def test_all_apps_of_a_cluster_but_the_primary_take_over_together() -> None:
+    document = default_config()
+    document["apps"] += [{"color": "yellow", "cluster": "remote"}, {"color": "red", "cluster": "local"}]
+    assert parse(document).tiers == (
+        (TierMember(cluster="remote", weight=None, colors=("green", "yellow")),),
+        (TierMember(cluster="local", weight=None, colors=("red",)),),
+    ), "the primary's own cluster may have another app to take over"
+
+
+TIERS_REFUSED: list[tuple[Any, str]] = [
+    ("b", 'tiers: "b" is not allowed; allowed: a list of lists, or [] for the default'),
+    ([[]], "tiers[0]: [] is not allowed; allowed: a list with at least one entry"),
+    ([{"cluster": "b"}], 'tiers[0]: {"cluster": "b"} is not allowed; allowed: a list with at least one entry'),
+    ([["b"]], 'tiers[0][0]: "b" is not allowed; allowed: a mapping of keys to values'),
+    ([[{"cluster": "a"}]], 'tiers[0][0].cluster: "a" has no app that could take over; allowed: b, c, d'),
+    ([[{"cluster": "b"}], [{"cluster": "b"}]], 'tiers[1][0].cluster: "b" is in tiers[0][0].cluster already; a cluster takes over in one tier'),
+    ([[{"cluster": "b"}, {"cluster": "c"}]], "tiers: the apps in d never take over; add these clusters to a tier, or remove the apps"),
+    ([[{"cluster": "b", "weight": 0}]], "tiers[0][0].weight: 0 is not allowed; allowed: a whole number from 1 to 1000"),
+    ([[{"cluster": "b", "wait": 1}]], "tiers[0][0].wait: unknown key (its value is 1); allowed: cluster, weight"),
+]
+
+
+@pytest.mark.parametrize(("tiers", "problem"), TIERS_REFUSED, ids=[str(tiers)[:60] for tiers, _ in TIERS_REFUSED])
+def test_tiers_that_cannot_be_are_refused(tiers: Any, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(four_clusters() | {"tiers": tiers})
+    assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
 
 
 REFUSED: list[tuple[str, Any, str]] = [
     ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded'),
     ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
     ("clusterKind", ..., "clusterKind: missing; allowed: embedded"),
-    ("proxyport", 8081, "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort"),
+    ("proxyport", 8081, "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort, tiers"),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
     ("proxyPort", True, "proxyPort: true is not allowed; allowed: a whole number from 1 to 65535"),
@@ -82,19 +130,14 @@ REFUSED: list[tuple[str, Any, str]] = [
         True,
         'clusters: management is true for ["local", "remote"]; it must be for exactly one cluster, where Gloo Federation is to run',
     ),
-    ("apps[0].color", "red", 'apps[0].color: "red" is not allowed; allowed: blue, green'),
+    ("apps[0].color", "Red", "apps[0].color: \"Red\" is not allowed; allowed: 1 to 30 characters: a-z, 0-9 and inner '-', such as blue"),
     ("apps[0].colour", "blue", 'apps[0].colour: unknown key (its value is "blue"); allowed: cluster, color'),
     ("apps[1].cluster", "far", 'apps[1].cluster: "far" is not one of the clusters; allowed: local, remote'),
     ("apps", [{"color": "blue", "cluster": "local"}], 'apps: "blue" is alone; failover needs a second app'),
     (
         "apps",
         [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local"}],
-        "apps[1]: blue in local is the primary, apps[0], which cannot take over from itself",
-    ),
-    (
-        "apps",
-        [{"color": "blue", "cluster": "local"}, {"color": "green", "cluster": "remote"}, {"color": "blue", "cluster": "remote"}],
-        'apps[2].cluster: "remote" has apps[1] to take over; each failover app needs its own cluster',
+        "apps[1]: blue in local is there already, as apps[0]; give it another color or another cluster",
     ),
     ("healthCheck", 1, "healthCheck: 1 is not allowed; allowed: a mapping of keys to values"),
     ("healthCheck.interval", "-1s", 'healthCheck.interval: "-1s" is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms'),
@@ -113,7 +156,7 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(path: str, value: Any, 
 
 
 def test_all_problems_are_listed_at_once() -> None:
-    document = changed("apps[0].color", "red") | {"proxyPort": -1, "colour": "blue"}
+    document = changed("apps[0].color", "Red") | {"proxyPort": -1, "colour": "blue"}
     with pytest.raises(ConfigError) as refused:
         parse(document)
     assert [problem.partition(":")[0] for problem in refused.value.problems] == ["apps[0].color", "proxyPort", "colour"]
