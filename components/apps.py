@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.names import sni_of, upstream_of
 from components.reading import DNS_LABEL, Section, shown
 
 LONGEST_CLUSTER_NAME = 40
@@ -39,6 +40,16 @@ class TierMember:
     cluster: str
     weight: int | None
     colors: tuple[str, ...]
+
+    @property
+    def upstreams(self) -> list[str]:
+        """Names of the Upstreams that Gloo discovers for its apps."""
+        return [upstream_of(color) for color in self.colors]
+
+    @property
+    def server_names(self) -> list[str]:
+        """The names (SNI) by which the cluster's failover gateway is asked for its apps."""
+        return [sni_of(color) for color in self.colors]
 
     @property
     def share(self) -> dict[str, int]:

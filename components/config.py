@@ -10,35 +10,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import pulumi
 import pulumi.runtime.config as runtime_config
 
-from components.apps import LONGEST_CLUSTER_NAME, AppSettings, Tier, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
-from components.reading import DNS_LABEL, LABEL_VALUE, Section, shown
-
-
-class ClusterKind(StrEnum):
-    """Where the clusters run."""
-
-    EMBEDDED = "embedded"
+from components.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
+from components.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
+from components.reading import Section
 
 
 class Edition(StrEnum):
     """Whose control plane runs."""
 
     OPEN = "open"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterSettings:
-    """One Kubernetes cluster. `region` and `zone` become the topology labels of its nodes."""
-
-    name: str
-    region: str
-    zone: str
-    management: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +41,6 @@ class HealthCheckSettings:
 class Settings:
     """The whole configuration of a stack."""
 
-    cluster_kind: ClusterKind
     edition: Edition
     clusters: tuple[ClusterSettings, ...]
     apps: tuple[AppSettings, ...]
@@ -63,6 +48,8 @@ class Settings:
     """Who takes over from the primary: the first tier that is healthy."""
     health_check: HealthCheckSettings
     proxy_port: int
+    replicas: int
+    """Pods of each control plane and proxy."""
 
     @property
     def management(self) -> ClusterSettings:
@@ -75,9 +62,14 @@ class Settings:
         return self.apps[0]
 
     @property
+    def members(self) -> tuple[TierMember, ...]:
+        """What takes over, in all tiers."""
+        return tuple(member for tier in self.tiers for member in tier)
+
+    @property
     def weighted(self) -> bool:
         """Whether the clusters of some tier share its traffic by weight."""
-        return any(member.weight is not None for tier in self.tiers for member in tier)
+        return any(member.weight is not None for member in self.members)
 
 
 class ConfigError(ValueError):
@@ -119,9 +111,11 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it."""
     problems: list[str] = []
     root = Section(document, problems=problems, secret_keys=secret_keys)
-    clusters = root.sections("clusters", _cluster)
-    problems += _cluster_problems(clusters, sound=not problems)
-    names = [] if problems else [cluster.name for cluster in clusters]
+    kind = root.choice("clusterKind", ClusterKind)
+    clusters_from = len(problems)
+    clusters = root.sections("clusters", partial(read_cluster, default=kind))
+    problems += cluster_problems(clusters, sound=len(problems) == clusters_from)
+    names = [cluster.name for cluster in clusters] if len(problems) == clusters_from else []
     apps_from = len(problems)
     apps = root.sections("apps", read_app)
     problems += app_problems(apps, names=names, sound=len(problems) == apps_from)
@@ -130,32 +124,21 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     tiers = root.lists("tiers", read_tier_entry)
     if apps_sound and len(problems) == tiers_from:
         problems += tier_problems(tiers, apps)
-    cluster_kind, edition = root.choice("clusterKind", ClusterKind), root.choice("edition", Edition)
+    edition = root.choice("edition", Edition)
     health_check = root.section("healthCheck", _health_check)
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
+    replicas = root.integer("replicas", lowest=1, highest=9)
     root.finish()
     if problems or health_check is None:
         raise ConfigError(problems)
     return Settings(
-        cluster_kind=cluster_kind,
         edition=edition,
         clusters=clusters,
         apps=apps,
         tiers=plan_tiers(apps, tiers),
         health_check=health_check,
         proxy_port=proxy_port,
-    )
-
-
-def _cluster(section: Section) -> ClusterSettings:
-    label = "1 to 63 characters: letters, digits and inner '-', '_' or '.'"
-    return ClusterSettings(
-        name=section.text(
-            "name", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed=f"1 to {LONGEST_CLUSTER_NAME} characters: a-z, 0-9 and inner '-'"
-        ),
-        region=section.text("region", pattern=LABEL_VALUE, longest=63, allowed=label),
-        zone=section.text("zone", pattern=LABEL_VALUE, longest=63, allowed=label),
-        management=section.flag("management"),
+        replicas=replicas,
     )
 
 
@@ -166,18 +149,3 @@ def _health_check(section: Section) -> HealthCheckSettings:
         unhealthy_threshold=section.integer("unhealthyThreshold", lowest=1, highest=100),
         healthy_threshold=section.integer("healthyThreshold", lowest=1, highest=100),
     )
-
-
-def _cluster_problems(clusters: tuple[ClusterSettings, ...], *, sound: bool) -> list[str]:
-    """What is wrong with the clusters together. Unless each is `sound` by itself, what would only follow from that is left out."""
-    problems = []
-    first: dict[str, int] = {}
-    for index, cluster in enumerate(clusters):
-        if cluster.name and first.setdefault(cluster.name, index) != index:
-            problems.append(
-                f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own"
-            )
-    managers = [cluster.name for cluster in clusters if cluster.management]
-    if sound and len(managers) != 1:
-        problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")
-    return problems

@@ -52,9 +52,19 @@ class Section:
         allowed = [option.value for option in options]
         return options(self._accepted(key, lambda value: value in allowed, ", ".join(allowed)) or allowed[0])
 
+    def optional_choice(self, key: str, options: type[E], default: E) -> E:
+        """As `choice`; `default` when the key is absent."""
+        self._read.add(key)
+        return self.choice(key, options) if key in self._values else default
+
     def text(self, key: str, *, pattern: re.Pattern[str], longest: int, allowed: str) -> str:
         """A string that matches `pattern` as a whole; "" when it does not."""
         return self._accepted(key, lambda value: isinstance(value, str) and len(value) <= longest and bool(pattern.fullmatch(value)), allowed) or ""
+
+    def optional_text(self, key: str, *, pattern: re.Pattern[str], allowed: str, longest: int = 4096) -> str:
+        """As `text`; "" when the key is absent."""
+        self._read.add(key)
+        return self.text(key, pattern=pattern, longest=longest, allowed=allowed) if key in self._values else ""
 
     def integer(self, key: str, *, lowest: int, highest: int) -> int:
         """A whole number from `lowest` to `highest`."""

@@ -10,7 +10,8 @@ import pytest
 from conftest import default_config, run_program
 
 from components.apps import AppSettings, TierMember
-from components.config import ClusterSettings, ConfigError, HealthCheckSettings, Settings, parse
+from components.cluster_settings import ClusterKind, ClusterSettings
+from components.config import ConfigError, HealthCheckSettings, Settings, parse
 from components.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -52,8 +53,39 @@ def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
     document["clusters"].append({"name": "far", "region": "eu-west-1", "zone": "eu-west-1a"})
     document["apps"].append({"color": "green", "cluster": "far"})
     settings = parse(document)
-    assert settings.clusters[2] == ClusterSettings(name="far", region="eu-west-1", zone="eu-west-1a", management=False)
+    assert settings.clusters[2] == ClusterSettings(name="far", kind=ClusterKind.EMBEDDED, region="eu-west-1", zone="eu-west-1a", management=False)
     assert [[member.cluster for member in tier] for tier in settings.tiers] == [["remote"], ["far"]], "tiers keep the order in which apps are listed"
+
+
+def test_a_cluster_that_exists_is_named_by_its_context() -> None:
+    document = default_config()
+    document["clusters"][1] = {
+        "name": "remote",
+        "kind": "existing",
+        "context": "arn:aws:eks:us-east-1:1:cluster/far",
+        "server": "https://10.0.0.1:6443",
+    }
+    remote = parse(document).clusters[1]
+    assert remote.context == "arn:aws:eks:us-east-1:1:cluster/far", "contexts have any form"
+    assert remote.server == "https://10.0.0.1:6443", "other clusters may reach the API server by another address than this machine"
+    document["clusters"][1] = {"name": "remote", "kind": "existing"}
+    assert parse(document).clusters[1].context == "remote", "the default is the cluster's name"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("server", "10.0.0.1", 'clusters[1].server: "10.0.0.1" is not allowed; allowed: the URL of the API server, such as https://10.0.0.1:6443'),
+        ("context", "", 'clusters[1].context: "" is not allowed; allowed: the name of a context in the kubeconfig'),
+        ("region", "r", 'clusters[1].region: unknown key (its value is "r"); allowed: context, kind, kubeconfig, management, name, server'),
+    ],
+)
+def test_what_a_cluster_that_exists_cannot_have_is_refused(key: str, value: str, problem: str) -> None:
+    document = default_config()
+    document["clusters"][1] = {"name": "remote", "kind": "existing", key: value}
+    with pytest.raises(ConfigError) as refused:
+        parse(document)
+    assert refused.value.problems == [problem]
 
 
 def four_clusters() -> dict[str, Any]:
@@ -104,10 +136,14 @@ def test_tiers_that_cannot_be_are_refused(tiers: Any, problem: str) -> None:
 
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded'),
+    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded, existing'),
     ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
-    ("clusterKind", ..., "clusterKind: missing; allowed: embedded"),
-    ("proxyport", 8081, "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort, tiers"),
+    ("clusterKind", ..., "clusterKind: missing; allowed: embedded, existing"),
+    (
+        "proxyport",
+        8081,
+        "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort, replicas, tiers",
+    ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
     ("proxyPort", True, "proxyPort: true is not allowed; allowed: a whole number from 1 to 65535"),
@@ -122,7 +158,10 @@ REFUSED: list[tuple[str, Any, str]] = [
         "us east",
         "clusters[1].region: \"us east\" is not allowed; allowed: 1 to 63 characters: letters, digits and inner '-', '_' or '.'",
     ),
-    ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: management, name, region, zone"),
+    ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: kind, management, name, region, zone"),
+    ("clusters[1].kind", "aks", 'clusters[1].kind: "aks" is not allowed; allowed: embedded, existing'),
+    ("clusters[1].context", "far", 'clusters[1].context: unknown key (its value is "far"); allowed: kind, management, name, region, zone'),
+    ("replicas", 0, "replicas: 0 is not allowed; allowed: a whole number from 1 to 9"),
     ("clusters[0].management", "yes", 'clusters[0].management: "yes" is not allowed; allowed: true, false'),
     ("clusters[0].management", False, "clusters: management is true for []; it must be for exactly one cluster, where Gloo Federation is to run"),
     (
