@@ -11,14 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi.runtime.config as runtime_config
+import yaml
 
 from components.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
 from components.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
 from components.reading import Section
+
+PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 
 
 class Edition(StrEnum):
@@ -86,8 +90,9 @@ def load() -> Settings:
     known = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     secrets = {key for key in known if runtime_config.is_config_secret(key)}.union(runtime_config.get_config_secret_keys_env())
     try:
+        written = {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)}
         return parse(
-            {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)},
+            with_defaults(written, declared=yaml.safe_load(PROJECT_FILE.read_text())["config"]),
             secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
         )
     except ConfigError as error:
@@ -97,6 +102,15 @@ def load() -> Settings:
             f"The configuration of stack {stack} is refused; nothing was changed.\n{listed}\n"
             f"Correct Pulumi.{stack}.yaml, or: pulumi config set --stack {stack} --path '{pulumi.get_project()}:<key>' <value>"
         ) from None
+
+
+def with_defaults(document: Mapping[str, Any], *, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with the keys that a mapping lacks from its default in Pulumi.yaml (`declared`).
+
+    Pulumi fills in a default as a whole: `pulumi config set --path healthCheck.interval 2s` would else take the other three settings away.
+    """
+    defaults = {key: each["default"] for key, each in declared.items() if isinstance(each.get("default"), Mapping)}
+    return {key: {**defaults.get(key, {}), **value} if isinstance(value, Mapping) else value for key, value in document.items()}
 
 
 def decoded(value: str) -> Any:

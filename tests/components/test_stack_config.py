@@ -11,7 +11,7 @@ from conftest import default_config, run_program
 
 from components.apps import AppSettings, TierMember
 from components.cluster_settings import ClusterKind, ClusterSettings
-from components.config import ConfigError, HealthCheckSettings, Settings, parse
+from components.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
 from components.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -192,6 +192,12 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(path: str, value: Any, 
     with pytest.raises(ConfigError) as refused:
         parse(changed(path, value))
     assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
+
+
+def test_a_part_of_a_mapping_leaves_the_rest_at_its_default() -> None:
+    declared = {"healthCheck": {"type": "object", "default": {"interval": "1s", "timeout": "1s"}}, "apps": {"default": []}}
+    written = {"healthCheck": {"interval": "2s"}, "apps": [1], "other": {"a": 1}}
+    assert with_defaults(written, declared=declared) == {"healthCheck": {"interval": "2s", "timeout": "1s"}, "apps": [1], "other": {"a": 1}}
 
 
 def test_all_problems_are_listed_at_once() -> None:
