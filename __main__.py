@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components import config
+from components import config, names
 from components.bluegreen_app import BlueGreenApp
 from components.certificates import CertificateAuthority, CertificateUse
 from components.cluster_access import ClusterAccess
@@ -11,64 +11,69 @@ from components.failover_gateway import FailoverGateway
 from components.failover_scheme import FailoverScheme
 from components.gloo import Gloo
 from components.gloo_fed import GlooFed
-from components.names import APP_NAMESPACE, APP_PORT, DOWNSTREAM_SECRET, client_identity, server_identity, service_of, sni_of, upstream_of
 from components.registration import Registration
 from components.route import Route
 from components.upstream import HealthCheckedUpstream
 from gloo_api.names import UPSTREAM_SECRET
 
 settings = config.load()
-primary, tiers, check = settings.primary, settings.tiers, settings.health_check
+primary, check = settings.primary, settings.health_check
 
 # The Kubernetes clusters
-clusters = {cluster.name: create_cluster(cluster, kind=settings.cluster_kind) for cluster in settings.clusters}
+clusters = {cluster.name: create_cluster(cluster) for cluster in settings.clusters}
 home, management = clusters[primary.cluster], clusters[settings.management.name]
 
 # Gloo in each cluster, Gloo Federation in one
 gloo = {}
 for name, cluster in clusters.items():
-    gloo_args = {"addressing": cluster.addressing, "watch_namespaces": [APP_NAMESPACE], "proxy_port": settings.proxy_port}
-    gloo[name] = Gloo(f"{name}-gloo", gloo_args, cluster.contents())
-federation = GlooFed("gloo-fed", {}, management.contents())
+    gloo[name] = Gloo(f"{name}-gloo", {
+        "addressing": cluster.addressing, "watch_namespaces": [names.APP_NAMESPACE], "proxy_port": settings.proxy_port,
+        "replicas": settings.replicas, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
+    }, cluster.contents())  # fmt: skip
+federation = GlooFed("gloo-fed", {
+    "replicas": settings.replicas, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
+}, management.contents())  # fmt: skip
 
 # Register the clusters with Gloo Federation
 registrations = []
 for name, cluster in clusters.items():
     access_args = {"cluster_name": name, "server": cluster.internal_address, "certificate_authority": cluster.certificate_authority}
     access = ClusterAccess(f"{name}-access", access_args, cluster.contents(depends_on=gloo[name].foundation))
-    registration_args = {"cluster_name": name, "kubeconfig": access.kubeconfig, "gateway_identity": server_identity(name)}
+    registration_args = {"cluster_name": name, "kubeconfig": access.kubeconfig, "gateway_identity": names.server_identity(name)}
     registrations.append(Registration(f"{name}-registration", registration_args, management.contents(depends_on=federation.foundation)))
 
 # Create the certificates and secrets for mTLS
 authority = CertificateAuthority("failover-authority", {"common_name": "service failover"})
-client_name, in_home = client_identity(primary.cluster), home.contents(depends_on=gloo[primary.cluster].foundation)
+client_name, in_home = names.client_identity(primary.cluster), home.contents(depends_on=gloo[primary.cluster].foundation)
 client = authority.issue("failover-upstream", secret=UPSTREAM_SECRET, dns_name=client_name, use=CertificateUse.CLIENT, opts=in_home)
 
 # Create the failover gateways
 gateways = []
-for tier in tiers:
-    in_cluster = clusters[tier.cluster].contents(depends_on=gloo[tier.cluster].foundation)
-    name, server_name = f"{tier.cluster}-failover-downstream", server_identity(tier.cluster)
-    server = authority.issue(name, secret=DOWNSTREAM_SECRET, dns_name=server_name, use=CertificateUse.SERVER, opts=in_cluster)
-    gateway_args = {"server_names": [sni_of(tier.color)], "client_identities": [client_name]}
-    gateways += [server, FailoverGateway(f"{tier.cluster}-failover-gateway", gateway_args, in_cluster)]
+for member in settings.members:
+    in_cluster = clusters[member.cluster].contents(depends_on=gloo[member.cluster].foundation)
+    name, server_name = f"{member.cluster}-failover-downstream", names.server_identity(member.cluster)
+    server = authority.issue(name, secret=names.DOWNSTREAM_SECRET, dns_name=server_name, use=CertificateUse.SERVER, opts=in_cluster)
+    gateway_args = {"server_names": member.server_names, "client_identities": [client_name]}
+    gateways += [server, FailoverGateway(f"{member.cluster}-failover-gateway", gateway_args, in_cluster)]
 
 # Deploy the sample application
 apps = []
 for app in settings.apps:
-    app_args = {"color": app.color, "addressing": clusters[app.cluster].addressing, "health_filter": app.health_filter}
-    apps.append(BlueGreenApp(f"{app.cluster}-{app.color}", app_args, clusters[app.cluster].contents()))
+    cluster = clusters[app.cluster]
+    apps.append(BlueGreenApp(f"{app.cluster}-{app.color}", {
+        "color": app.color, "addressing": cluster.addressing, "health_filter": app.health_filter,
+    }, cluster.contents()))  # fmt: skip
 
 # Configure failover: a health check for the primary, and the scheme
 upstream = HealthCheckedUpstream("primary", {
-    "service_namespace": APP_NAMESPACE, "service_name": service_of(primary.color), "service_port": APP_PORT,
+    "service_namespace": names.APP_NAMESPACE, "service_name": names.service_of(primary.color), "service_port": names.APP_PORT,
     "path": "/health", "interval": check.interval, "timeout": check.timeout,
-    "unhealthy_threshold": check.unhealthy_threshold, "healthy_threshold": check.healthy_threshold,
+    "unhealthy_threshold": check.unhealthy_threshold, "healthy_threshold": check.healthy_threshold, "weighted": settings.weighted,
 }, in_home)  # fmt: skip
-everything = [*federation.foundation, *registrations, client, *gateways, *apps, upstream]
+everything = [federation, *registrations, client, *gateways, *apps, upstream]
 FailoverScheme("failover", {
     "primary": {"cluster": primary.cluster, "upstream": upstream.upstream_name},
-    "tiers": [{"cluster": tier.cluster, "upstream": upstream_of(tier.color)} for tier in tiers],
+    "tiers": [[{"cluster": each.cluster, "upstreams": each.upstreams, **each.share} for each in tier] for tier in settings.tiers],
 }, management.contents(depends_on=everything))  # fmt: skip
 
 # Route to the primary

@@ -112,6 +112,11 @@ class Stack:
             self.workspace.prepare()
             self.pulumi("cancel", "--yes", "-s", self.name, capture=True)
             if self.pulumi("destroy", "--yes", "--skip-preview", "-s", self.name).returncode:
+                if self._is_in_clusters_that_stay():
+                    raise CommandFailed(
+                        "not everything is removed. Put right what is named above, then go on where this stopped: make down\n"
+                        "If a cluster is gone for good, drop what was in it: PULUMI_K8S_DELETE_UNREACHABLE=true make down"
+                    )
                 # What cannot be asked (a dead API server) is dropped from the state; the clusters themselves are deleted below in any case.
                 print("Pulumi could not remove everything in the usual way; removing the clusters and the state directly.", file=sys.stderr)
         self._delete_clusters()
@@ -122,6 +127,11 @@ class Stack:
         without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
         self.workspace.forget(self.name)
         print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
+
+    def _is_in_clusters_that_stay(self) -> bool:
+        """Whether something of the stack is in a cluster that it does not delete: then its state must not be thrown away."""
+        exported = self.pulumi("stack", "export", "-s", self.name, capture=True)
+        return "service-failover:index:ExistingCluster" in exported.stdout
 
     def _delete_clusters(self) -> None:
         directories = sorted(self.workspace.clusters(self.name).glob("*"))

@@ -23,6 +23,9 @@ EMBEDDED: Addressing = {
     "realise": "10.64.0.0/10=127.64.0.0/10",
 }
 
+CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1", "realise": None}  # noqa: S104 - a pod's own network
+"""Where each pod has a network of its own."""
+
 
 def realised(address: str, mapping: str | None) -> str:
     """`address`, if it is in the first network of `mapping`, at the same place in the second: 10.77.192.1 becomes 127.77.192.1."""

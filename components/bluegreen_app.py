@@ -13,7 +13,7 @@ import yaml
 
 from components import envoy, pods
 from components.addressing import Addressing
-from components.config import HealthFilter
+from components.apps import HealthFilter
 from components.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, labels, service_of
 
 

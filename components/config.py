@@ -10,62 +10,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi.runtime.config as runtime_config
+import yaml
 
-from components.reading import DNS_LABEL, LABEL_VALUE, Section, shown
+from components.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
+from components.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
+from components.reading import Section
 
-LONGEST_CLUSTER_NAME = 40
-"""Gloo's names add up to 23 characters to it (GlooInstance `<cluster>-gloo-system`, the RBAC objects), and a label holds 63."""
-
-
-class ClusterKind(StrEnum):
-    """Where the clusters run."""
-
-    EMBEDDED = "embedded"
+PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 
 
 class Edition(StrEnum):
     """Whose control plane runs."""
 
     OPEN = "open"
-
-
-class Color(StrEnum):
-    """The sample apps of the guide."""
-
-    BLUE = "blue"
-    GREEN = "green"
-
-
-class HealthFilter(StrEnum):
-    """Which requests a sample app answers with 503 while it reports itself unhealthy."""
-
-    EVERYTHING = "everything"
-    """All of them, as the guide's app does: its health_check filter matches no header."""
-    PATH = "path"
-    """Only those to /health, as a well-made app does: every other request is still answered, and tells the caller to go elsewhere."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterSettings:
-    """One Kubernetes cluster. `region` and `zone` become the topology labels of its nodes."""
-
-    name: str
-    region: str
-    zone: str
-    management: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppSettings:
-    """One sample app, and the name of the cluster that it runs in."""
-
-    color: Color
-    cluster: str
-    health_filter: HealthFilter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +45,15 @@ class HealthCheckSettings:
 class Settings:
     """The whole configuration of a stack."""
 
-    cluster_kind: ClusterKind
     edition: Edition
     clusters: tuple[ClusterSettings, ...]
     apps: tuple[AppSettings, ...]
+    tiers: tuple[Tier, ...]
+    """Who takes over from the primary: the first tier that is healthy."""
     health_check: HealthCheckSettings
     proxy_port: int
+    replicas: int
+    """Pods of each control plane and proxy."""
 
     @property
     def management(self) -> ClusterSettings:
@@ -100,9 +66,14 @@ class Settings:
         return self.apps[0]
 
     @property
-    def tiers(self) -> tuple[AppSettings, ...]:
-        """The apps that take over, in this order."""
-        return self.apps[1:]
+    def members(self) -> tuple[TierMember, ...]:
+        """What takes over, in all tiers."""
+        return tuple(member for tier in self.tiers for member in tier)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the clusters of some tier share its traffic by weight."""
+        return any(member.weight is not None for member in self.members)
 
 
 class ConfigError(ValueError):
@@ -119,8 +90,9 @@ def load() -> Settings:
     known = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     secrets = {key for key in known if runtime_config.is_config_secret(key)}.union(runtime_config.get_config_secret_keys_env())
     try:
+        written = {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)}
         return parse(
-            {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)},
+            with_defaults(written, declared=yaml.safe_load(PROJECT_FILE.read_text())["config"]),
             secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
         )
     except ConfigError as error:
@@ -130,6 +102,15 @@ def load() -> Settings:
             f"The configuration of stack {stack} is refused; nothing was changed.\n{listed}\n"
             f"Correct Pulumi.{stack}.yaml, or: pulumi config set --stack {stack} --path '{pulumi.get_project()}:<key>' <value>"
         ) from None
+
+
+def with_defaults(document: Mapping[str, Any], *, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with the keys that a mapping lacks from its default in Pulumi.yaml (`declared`).
+
+    Pulumi fills in a default as a whole: `pulumi config set --path healthCheck.interval 2s` would else take the other three settings away.
+    """
+    defaults = {key: each["default"] for key, each in declared.items() if isinstance(each.get("default"), Mapping)}
+    return {key: {**defaults.get(key, {}), **value} if isinstance(value, Mapping) else value for key, value in document.items()}
 
 
 def decoded(value: str) -> Any:
@@ -144,38 +125,34 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it."""
     problems: list[str] = []
     root = Section(document, problems=problems, secret_keys=secret_keys)
-    clusters = root.sections("clusters", _cluster)
-    problems += _cluster_problems(clusters, sound=not problems)
-    names = [] if problems else [cluster.name for cluster in clusters]
+    kind = root.choice("clusterKind", ClusterKind)
+    clusters_from = len(problems)
+    clusters = root.sections("clusters", partial(read_cluster, default=kind))
+    problems += cluster_problems(clusters, sound=len(problems) == clusters_from)
+    names = [cluster.name for cluster in clusters] if len(problems) == clusters_from else []
     apps_from = len(problems)
-    apps = root.sections("apps", _app)
-    problems += _app_problems(apps, names=names, sound=len(problems) == apps_from)
-    cluster_kind, edition = root.choice("clusterKind", ClusterKind), root.choice("edition", Edition)
+    apps = root.sections("apps", read_app)
+    problems += app_problems(apps, names=names, sound=len(problems) == apps_from)
+    apps_sound = bool(names) and len(problems) == apps_from
+    tiers_from = len(problems)
+    tiers = root.lists("tiers", read_tier_entry)
+    if apps_sound and len(problems) == tiers_from:
+        problems += tier_problems(tiers, apps)
+    edition = root.choice("edition", Edition)
     health_check = root.section("healthCheck", _health_check)
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
+    replicas = root.integer("replicas", lowest=1, highest=9)
     root.finish()
     if problems or health_check is None:
         raise ConfigError(problems)
-    return Settings(cluster_kind=cluster_kind, edition=edition, clusters=clusters, apps=apps, health_check=health_check, proxy_port=proxy_port)
-
-
-def _cluster(section: Section) -> ClusterSettings:
-    label = "1 to 63 characters: letters, digits and inner '-', '_' or '.'"
-    return ClusterSettings(
-        name=section.text(
-            "name", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed=f"1 to {LONGEST_CLUSTER_NAME} characters: a-z, 0-9 and inner '-'"
-        ),
-        region=section.text("region", pattern=LABEL_VALUE, longest=63, allowed=label),
-        zone=section.text("zone", pattern=LABEL_VALUE, longest=63, allowed=label),
-        management=section.flag("management"),
-    )
-
-
-def _app(section: Section) -> AppSettings:
-    return AppSettings(
-        color=section.choice("color", Color),
-        cluster=section.text("cluster", pattern=DNS_LABEL, longest=LONGEST_CLUSTER_NAME, allowed="the name of a cluster"),
-        health_filter=section.choice("healthFilter", HealthFilter, absent=HealthFilter.EVERYTHING),
+    return Settings(
+        edition=edition,
+        clusters=clusters,
+        apps=apps,
+        tiers=plan_tiers(apps, tiers),
+        health_check=health_check,
+        proxy_port=proxy_port,
+        replicas=replicas,
     )
 
 
@@ -186,41 +163,3 @@ def _health_check(section: Section) -> HealthCheckSettings:
         unhealthy_threshold=section.integer("unhealthyThreshold", lowest=1, highest=100),
         healthy_threshold=section.integer("healthyThreshold", lowest=1, highest=100),
     )
-
-
-def _cluster_problems(clusters: tuple[ClusterSettings, ...], *, sound: bool) -> list[str]:
-    """What is wrong with the clusters together. Unless each is `sound` by itself, what would only follow from that is left out."""
-    problems = []
-    first: dict[str, int] = {}
-    for index, cluster in enumerate(clusters):
-        if cluster.name and first.setdefault(cluster.name, index) != index:
-            problems.append(
-                f"clusters[{index}].name: {shown(cluster.name)} is used twice, by clusters[{first[cluster.name]}] too; each needs its own"
-            )
-    managers = [cluster.name for cluster in clusters if cluster.management]
-    if sound and len(managers) != 1:
-        problems.append(f"clusters: management is true for {shown(managers)}; it must be for exactly one cluster, where Gloo Federation is to run")
-    return problems
-
-
-def _app_problems(apps: tuple[AppSettings, ...], *, names: list[str], sound: bool) -> list[str]:
-    """What is wrong with the apps together, and with regard to the clusters' `names` (none: those are wrong themselves). `sound` as for clusters."""
-    problems = [
-        f"apps[{index}].cluster: {shown(app.cluster)} is not one of the clusters; allowed: {', '.join(names)}"
-        for index, app in enumerate(apps)
-        if names and app.cluster and app.cluster not in names
-    ]
-    if not sound or problems:
-        return problems
-    if len(apps) == 1:
-        return [f"apps: {shown(apps[0].color)} is alone; failover needs a second app"]
-    holder: dict[str, int] = {}
-    for index, app in enumerate(apps[1:], start=1):
-        if (app.color, app.cluster) == (apps[0].color, apps[0].cluster):
-            problems.append(f"apps[{index}]: {app.color} in {app.cluster} is the primary, apps[0], which cannot take over from itself")
-        elif holder.setdefault(app.cluster, index) != index:
-            # Envoy keeps one endpoint for an address, and the apps of a cluster share that of its failover gateway (envoyproxy/envoy issue 22417).
-            problems.append(
-                f"apps[{index}].cluster: {shown(app.cluster)} has apps[{holder[app.cluster]}] to take over; each failover app needs its own cluster"
-            )
-    return problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.addressing import Addressing
-from components.config import HealthFilter
+from components.apps import HealthFilter
 from components.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
 from gloo_api.names import DEFAULT_PROXY, REGEX_MAX_PROGRAM_SIZE, proxy_role
 

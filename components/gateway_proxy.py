@@ -1,6 +1,6 @@
 """The gateway proxy: an Envoy that gets everything but its bootstrap from gloo, and the Service by which clients reach it."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -8,6 +8,7 @@ import yaml
 
 from components import envoy, pods
 from components.addressing import Addressing
+from components.disruption import keep_available
 from components.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
 from components.stamps import stamp
 from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
@@ -28,6 +29,8 @@ class GatewayProxyArgs(TypedDict):
     """The certificate in that Secret; when it is issued anew, the proxy starts anew."""
     port: pulumi.Input[int]
     """Port on which its Service offers HTTP."""
+    replicas: NotRequired[int]
+    """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
 
 
 class GatewayProxy(pulumi.ComponentResource):
@@ -53,9 +56,11 @@ class GatewayProxy(pulumi.ComponentResource):
                 service_account=None,  # it talks to gloo, never to the API server
                 containers=[proxy_container(bootstrap=bootstrap, client_secret=args["client_secret"])],
                 grace_seconds=10,
+                replicas=args.get("replicas", 1),
             ),
             opts=within,
         )
+        keep_available(name, metadata=metadata, selector=POD_LABELS, replicas=args.get("replicas", 1), opts=within)
         service = kubernetes.core.v1.Service(
             f"{name}-service",
             metadata={**metadata, "annotations": ADDRESS_ASSIGNED},

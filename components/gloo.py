@@ -20,8 +20,10 @@ from components import pods, rbac
 from components.addressing import Addressing
 from components.certificates import CertificateAuthority, CertificateUse
 from components.definitions import define
+from components.disruption import keep_available
 from components.gateway_proxy import GatewayProxy
 from components.names import CONTROL_PLANE_IMAGE, GLOO_NAMESPACE, HEALTH_PORT, XDS_CLIENT_IDENTITY, XDS_PORT, XDS_SERVER_IDENTITY, labels
+from components.namespaces import own_namespace
 from components.stamps import stamp
 
 SERVER_SECRET = "gloo-xds-server"  # noqa: S105 - the name of a Secret
@@ -40,6 +42,10 @@ class GlooArgs(TypedDict):
     """Port on which the proxy's Service offers HTTP."""
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
+    replicas: NotRequired[int]
+    """Pods of the control plane, and of the proxy. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
+    create_namespace: NotRequired[bool]
+    """Whether gloo-system is to be created. Plain: it decides whether there is a resource. Default: yes."""
 
 
 class Gloo(pulumi.ComponentResource):
@@ -52,12 +58,12 @@ class Gloo(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GlooArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:Gloo", name, None, opts)
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace", metadata={"name": GLOO_NAMESPACE, "labels": labels("gloo")}, opts=pulumi.ResourceOptions(parent=self)
-        )
-        definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, opts=pulumi.ResourceOptions(parent=self))
-        self.foundation = [namespace, *definitions]
-        within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        own = pulumi.ResourceOptions(parent=self)
+        namespace = own_namespace(name, namespace=GLOO_NAMESPACE, create=args.get("create_namespace", True), opts=own)
+        replicas = args.get("replicas", 1)
+        definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, opts=own)
+        self.foundation = [*namespace, *definitions]
+        within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
 
         authority = CertificateAuthority(f"{name}-xds-authority", {"common_name": "gloo xDS"}, pulumi.ResourceOptions(parent=self))
         # The proxy opens xDS streams to gloo, and gloo asks the proxy how its endpoints are.
@@ -103,9 +109,11 @@ class Gloo(pulumi.ComponentResource):
                     gloo_container(image=args.get("image", CONTROL_PLANE_IMAGE), watch_namespaces=watched, realise=args["addressing"]["realise"]),
                 ],
                 grace_seconds=10,
+                replicas=replicas,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions, server]),
         )
+        keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
         self.proxy = GatewayProxy(
             f"{name}-proxy",
             {
@@ -113,6 +121,7 @@ class Gloo(pulumi.ComponentResource):
                 "client_secret": CLIENT_SECRET,
                 "client_certificate_pem": client.certificate_pem,
                 "port": args["proxy_port"],
+                "replicas": replicas,
             },
             # Its pods learn gloo's address from the variables of a Service that was there before them.
             pulumi.ResourceOptions(parent=self, depends_on=[service, client]),

@@ -7,7 +7,9 @@ import pulumi_kubernetes as kubernetes
 
 from components import pods, rbac
 from components.definitions import define
+from components.disruption import keep_available
 from components.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, HEALTH_PORT, labels
+from components.namespaces import own_namespace
 
 SELECTOR = {"gloo-fed": "gloo-fed"}
 
@@ -17,6 +19,10 @@ class GlooFedArgs(TypedDict):
 
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
+    replicas: NotRequired[int]
+    """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
+    create_namespace: NotRequired[bool]
+    """Whether gloo-fed is to be created. Plain: it decides whether there is a resource. Default: yes."""
 
 
 class GlooFed(pulumi.ComponentResource):
@@ -27,12 +33,12 @@ class GlooFed(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GlooFedArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:GlooFed", name, None, opts)
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace", metadata={"name": FED_NAMESPACE, "labels": labels("gloo-fed")}, opts=pulumi.ResourceOptions(parent=self)
-        )
-        definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, opts=pulumi.ResourceOptions(parent=self))
-        self.foundation = [namespace, *definitions]
-        within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        own = pulumi.ResourceOptions(parent=self)
+        namespace = own_namespace(name, namespace=FED_NAMESPACE, create=args.get("create_namespace", True), opts=own)
+        replicas = args.get("replicas", 1)
+        definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, opts=own)
+        self.foundation = [*namespace, *definitions]
+        within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
         metadata = {"name": "gloo-fed", "namespace": FED_NAMESPACE, "labels": labels("gloo-fed")}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
         permissions = rbac.allow_in_namespace(
@@ -54,9 +60,11 @@ class GlooFed(pulumi.ComponentResource):
                 service_account="gloo-fed",
                 containers=[fed_container(image=args.get("image", CONTROL_PLANE_IMAGE))],
                 grace_seconds=10,
+                replicas=replicas,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions]),
         )
+        keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
         self.register_outputs({})
 
 

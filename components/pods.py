@@ -13,6 +13,7 @@ Manifest = dict[str, Any]
 
 ENVOY_USER = 101
 """The user of the Envoy image."""
+TOPOLOGY = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 NOBODY = 65532
 """The customary unprivileged user of images that have none of their own."""
 
@@ -63,20 +64,30 @@ def deployment_spec(
     service_account: str | None,
     containers: Sequence[Manifest],
     grace_seconds: int,
+    replicas: int = 1,
 ) -> Manifest:
-    """Spec of a Deployment with one replica. The pod's `annotations` change when it has to start anew; without `service_account` it has no token."""
+    """Spec of a Deployment; several replicas are spread over zones and nodes.
+
+    The pod's `annotations` change when it has to start anew; without `service_account` it has no token.
+    """
     identity = {"automountServiceAccountToken": False} if service_account is None else {"serviceAccountName": service_account}
     metadata: Manifest = {"labels": {**labels, **selector}}
     if annotations:
         metadata["annotations"] = dict(annotations)
+    spread = {"topologySpreadConstraints": [_spread(key, selector) for key in TOPOLOGY]} if replicas > 1 else {}
     return {
-        "replicas": 1,
+        "replicas": replicas,
         "selector": {"matchLabels": dict(selector)},
         "template": {
             "metadata": metadata,
-            "spec": {**identity, "terminationGracePeriodSeconds": grace_seconds, "containers": list(containers)},
+            "spec": {**identity, "terminationGracePeriodSeconds": grace_seconds, **spread, "containers": list(containers)},
         },
     }
+
+
+def _spread(topology_key: str, selector: Mapping[str, str]) -> Manifest:
+    """Not on one node or in one zone if it can be helped; where it cannot, better there than not at all."""
+    return {"maxSkew": 1, "topologyKey": topology_key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": dict(selector)}}
 
 
 def http_probe(*, port: str, path: str, period: int, failures: int = 3) -> Manifest:

@@ -59,12 +59,22 @@ class Section:
         """A string that matches `pattern` as a whole; "" when it does not."""
         return self._accepted(key, lambda value: isinstance(value, str) and len(value) <= longest and bool(pattern.fullmatch(value)), allowed) or ""
 
+    def optional_text(self, key: str, *, pattern: re.Pattern[str], allowed: str, longest: int = 4096) -> str:
+        """As `text`; "" when the key is absent."""
+        self._read.add(key)
+        return self.text(key, pattern=pattern, longest=longest, allowed=allowed) if key in self._values else ""
+
     def integer(self, key: str, *, lowest: int, highest: int) -> int:
         """A whole number from `lowest` to `highest`."""
         return (
             self._accepted(key, lambda value: type(value) is int and lowest <= value <= highest, f"a whole number from {lowest} to {highest}")
             or lowest
         )
+
+    def optional_integer(self, key: str, *, lowest: int, highest: int) -> int | None:
+        """As `integer`; None when the key is absent."""
+        self._read.add(key)
+        return self.integer(key, lowest=lowest, highest=highest) if key in self._values else None
 
     def flag(self, key: str) -> bool:
         """True or false; false when the key is absent."""
@@ -85,19 +95,33 @@ class Section:
     def sections(self, key: str, read: Callable[[Section], T]) -> tuple[T, ...]:
         """What `read` makes of each mapping in the list at `key`."""
         entries = self._accepted(key, lambda value: isinstance(value, list) and bool(value), "a list with at least one entry") or []
+        return self._entries(entries, f"{self._path}{key}", read)
+
+    def lists(self, key: str, read: Callable[[Section], T]) -> tuple[tuple[T, ...], ...]:
+        """What `read` makes of each mapping in each of the lists in the list at `key`, which may be empty."""
+        outer = self._accepted(key, lambda value: isinstance(value, list), "a list of lists, or [] for the default") or []
         parsed = []
-        for index, entry in enumerate(entries):
+        for index, inner in enumerate(outer):
             path = f"{self._path}{key}[{index}]"
-            if isinstance(entry, Mapping):
-                parsed.append(self._within(entry, path, read))
+            if isinstance(inner, list) and inner:
+                parsed.append(self._entries(inner, path, read))
             else:
-                self.problems.append(f"{path}: {shown(entry)} is not allowed; allowed: a mapping of keys to values")
+                self.problems.append(f"{path}: {shown(inner)} is not allowed; allowed: a list with at least one entry")
         return tuple(parsed)
 
     def finish(self) -> None:
         """Refuse every key that was not read: a misspelt one must not be ignored in silence."""
         for key in sorted(self._values.keys() - self._read):
             self.problems.append(f"{self._path}{key}: unknown key (its value is {self._shown(key)}); allowed: {', '.join(sorted(self._read))}")
+
+    def _entries(self, entries: list[Any], path: str, read: Callable[[Section], T]) -> tuple[T, ...]:
+        parsed = []
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Mapping):
+                parsed.append(self._within(entry, f"{path}[{index}]", read))
+            else:
+                self.problems.append(f"{path}[{index}]: {shown(entry)} is not allowed; allowed: a mapping of keys to values")
+        return tuple(parsed)
 
     def _within(self, values: Mapping[str, Any], path: str, read: Callable[[Section], T]) -> T:
         inner = Section(values, problems=self.problems, path=f"{path}.")

@@ -28,6 +28,8 @@ class HealthCheckedUpstreamArgs(TypedDict):
     """Failures in a row after which the Upstream is unhealthy. Default: 1, as in the guide."""
     healthy_threshold: NotRequired[pulumi.Input[int]]
     """Successes in a row after which it is healthy again. Default: 1, as in the guide."""
+    weighted: NotRequired[bool]
+    """Whether members of a failover tier share its traffic by their weights. Plain: it decides whether there is a field. Default: no."""
 
 
 class HealthCheckedUpstream(pulumi.ComponentResource):
@@ -71,4 +73,5 @@ def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
                 "httpHealthCheck": {"path": args["path"]},
             }
         ],
+        **({"loadBalancerConfig": {"localityWeightedLbConfig": {}}} if args.get("weighted") else {}),
     }

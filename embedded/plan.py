@@ -13,7 +13,7 @@ from embedded.cluster import Cluster
 from embedded.errors import EmbeddedError
 from embedded.kubeconfig import kubeconfig
 from embedded.layout import StateDir, read_text, unwritable, write_json, write_private
-from embedded.network import Port
+from embedded.network import REALISE, Port
 from embedded.node_config import Programs, node_agent_config
 from embedded.parts import egress_selector, parts
 from embedded.pki import ensure_pki, leaves
@@ -58,6 +58,7 @@ def _kubeconfig(state: StateDir, cluster: Cluster, *, user: str, certificate: st
         context=cluster.spec.context,
         user=f"{cluster.spec.context}-{user}",
         server=cluster.network.url(Port.API_SERVER),
+        realise=REALISE,
         ca=ca,
         certificate=own,
         key=key,

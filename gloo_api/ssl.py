@@ -83,8 +83,8 @@ class SslConfig(StrictModel):
     parameters: SslParameters | None = Field(None, description="What is negotiated.")
     alpn_protocols: tuple[AlpnProtocol, ...] = Field(
         (),
-        description='Protocols offered by ALPN; ["allow_empty"] offers none. Default: "h2" and "http/1.1" for HTTP; "http/1.1" for TCP, whose bytes are '
-        "passed on unread.",
+        description='Protocols offered by ALPN; ["allow_empty"] offers none. Default: "h2" and "http/1.1" for HTTP; "http/1.1" for TCP, whose bytes '
+        "are passed on unread.",
     )
     one_way_tls: bool = Field(False, description="Do not ask clients for a certificate, even with ca.crt in the Secret. Default: false.")
     transport_socket_connect_timeout: PositiveDuration | None = Field(None, description='How long a handshake may take. Default: "15s".')

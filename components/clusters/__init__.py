@@ -6,8 +6,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.addressing import Addressing
+from components.cluster_settings import ClusterKind, ClusterSettings
 from components.clusters.embedded import EmbeddedCluster
-from components.config import ClusterKind, ClusterSettings
+from components.clusters.existing import ExistingCluster
 
 
 class Cluster(Protocol):
@@ -26,19 +27,27 @@ class Cluster(Protocol):
     internal_address: pulumi.Output[str]
     """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
-    """CA of the API server: PEM in base64, as in a kubeconfig."""
+    """CA of the API server: PEM in base64, as in a kubeconfig. "": one that every client knows."""
     addressing: Addressing
     """Where its processes listen and how they are dialled."""
 
     def reachable(self, address: str) -> str:
         """The address under which this machine reaches `address`, the one of a Service of the cluster."""
 
+    def owns_namespace(self, name: str) -> bool:
+        """Whether the namespace is this stack's to create: it is not there, or it was made by this project."""
+
     def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
         """Options for a component in this cluster: it uses the cluster's provider, and goes when the cluster goes."""
 
 
-def create_cluster(settings: ClusterSettings, *, kind: ClusterKind) -> Cluster:
+def create_cluster(settings: ClusterSettings) -> Cluster:
     """The cluster that the settings describe."""
-    match kind:
+    match settings.kind:
         case ClusterKind.EMBEDDED:
             return EmbeddedCluster(settings.name, {"cluster_name": settings.name, "region": settings.region, "zone": settings.zone})
+        case ClusterKind.EXISTING:
+            return ExistingCluster(
+                settings.name,
+                {"cluster_name": settings.name, "context": settings.context, "kubeconfig_file": settings.kubeconfig, "server": settings.server},
+            )

@@ -83,6 +83,10 @@ class EmbeddedCluster(pulumi.ComponentResource):
         """`address` realised on loopback."""
         return realised(address, self.addressing["realise"])
 
+    def owns_namespace(self, name: str) -> bool:
+        """Nobody else creates any."""
+        return True
+
     def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
         """Options for what is in the cluster. Deleting the cluster deletes all of it, so nothing of it is deleted one by one."""
         return pulumi.ResourceOptions(provider=self.provider, deleted_with=self._command, depends_on=depends_on)

@@ -23,8 +23,8 @@ from test_gloo import CONTAINERS
 import toolchain
 from components import envoy
 from components.addressing import EMBEDDED, Addressing
+from components.apps import HealthFilter
 from components.bluegreen_app import echo_container, envoy_container
-from components.config import HealthFilter
 
 pytestmark = pytest.mark.envoy
 

@@ -10,8 +10,8 @@ from conftest import InCluster
 from program_recorder import Recorder
 
 from components.addressing import EMBEDDED
+from components.apps import HealthFilter
 from components.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
-from components.config import HealthFilter
 from components.failover_gateway import FailoverGateway
 from components.failover_scheme import FailoverScheme
 from components.route import Route
@@ -144,7 +144,7 @@ def test_the_scheme_is_the_guides(in_cluster: InCluster) -> None:
             "failover",
             {
                 "primary": {"cluster": "local", "upstream": "default-service-blue-10000"},
-                "tiers": [{"cluster": "remote", "upstream": "default-service-green-10000"}],
+                "tiers": [[{"cluster": "remote", "upstreams": ["default-service-green-10000"]}]],
             },
             options,
         )

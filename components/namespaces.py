@@ -1,0 +1,15 @@
+"""The namespace that a part of the control plane lives in."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.names import labels
+
+
+def own_namespace(name: str, *, namespace: str, create: bool, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """The namespace as a resource, to be waited for; nothing when it is somebody else's, who also decides when it goes."""
+    if not create:
+        return []
+    return [kubernetes.core.v1.Namespace(f"{name}-namespace", metadata={"name": namespace, "labels": labels(namespace)}, opts=opts)]
