@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, DiscoveryResponse
 
-from controlplane.xds.delta_stream import DeltaRequest, DeltaStream
+from controlplane.xds.delta_stream import CHUNKS, DeltaRequest, DeltaStream
 from controlplane.xds.nack import Rejection
 from controlplane.xds.resources import Resource, ResourceType
 from controlplane.xds.snapshot import Snapshot
@@ -26,6 +26,8 @@ class Push:
     removed: int
     size: int
     """Bytes of the resources."""
+    is_part: bool = False
+    """There is more of the same."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,13 @@ class Incremental:
             body.type_url, body.value = url, entry.resource.body
         size = sum(len(entry.resource.body) for entry in response.entries.values())
         return Push(
-            message=message, type=response.type, nonce=response.nonce, resources=len(response.entries), removed=len(response.removed), size=size
+            message=message,
+            type=response.type,
+            nonce=response.nonce,
+            resources=len(response.entries),
+            removed=len(response.removed),
+            size=size,
+            is_part=response.type is ResourceType.CLUSTER and len(response.entries) >= CHUNKS[ResourceType.CLUSTER],
         )
 
     def rejections(self) -> list[Rejection]:

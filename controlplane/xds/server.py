@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,10 @@ class ServerTls:
         return grpc.ssl_server_credentials([pair], root_certificates=self.client_ca.encode(), require_client_auth=True)
 
 
+LONGEST_REST_SECONDS = 0.05
+"""Between two parts of a large push a client rests as long as the last one took it, but no longer than this: it has requests to serve."""
+
+
 class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc] # the generated class has no types
     """Serves the snapshots of `cache` on `address` (host:port; port 0 picks one)."""
 
@@ -126,13 +131,18 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         session.wake.set()
         reader = asyncio.ensure_future(_read(requests, inbox, session.wake))
         introduction = asyncio.get_running_loop().call_later(INTRODUCTION_SECONDS, _introduced, conversation, session)
+        written = 0.0
         try:
             while not (reader.done() and not inbox):
                 await session.wake.wait()
                 session.wake.clear()
+                if written:
+                    await asyncio.sleep(min(time.monotonic() - written, LONGEST_REST_SECONDS))
+                    written = 0.0
                 while self._look(session, conversation, inbox) and not inbox and (push := conversation.next()):
                     _record(session, push)
                     await context.write(push.message)
+                    written = time.monotonic() if push.is_part else 0.0
                 self._cache.set_rejections(session, conversation.rejections())
         finally:
             introduction.cancel()
