@@ -31,7 +31,7 @@ CHUNKS = {ResourceType.CLUSTER: 5, ResourceType.ENDPOINT: 50, ResourceType.SECRE
 """How many resources a response has at most.
 
 Measured with Envoy 1.40 and 1,000 failover clusters with TLS: a cluster takes 2 to 5 ms of its main thread, endpoints 0.3 ms. In one response they
-stop the health checks for 3 to 9 s, and many first ones fail; in parts of 10 they come at most 50 ms late, and the whole is not slower. Workers take a
+stop the health checks for 3 to 9 s, and many first ones fail; in parts of 10 they come at most 50 ms late; the whole is not slower. Workers take a
 part as a whole too, between two requests: parts of 5, and rests in between (see server), keep a failover during a push below 1.5 times its time.
 """
 
