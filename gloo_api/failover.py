@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gloo_api.health_check import METHOD_PATTERN, HostText
-from gloo_api.meta import Model, Port, PositiveUInt32
+from gloo_api.meta import Host, Model, Port, PositiveUInt32
 from gloo_api.ssl import UpstreamSslConfig
 
 MAX_PRIORITIES = 128
@@ -32,7 +32,7 @@ class EndpointHealthCheckConfig(Model):
 class LbEndpoint(Model):
     """One address to fail over to."""
 
-    address: str = Field(min_length=1, description="IP address or host name.")
+    address: Host = Field(description="IP address or host name.")
     port: Port = Field(description="TCP port.")
     load_balancing_weight: PositiveUInt32 | None = Field(None, description="Share among the endpoints of the locality. Default: equal shares.")
     health_check_config: EndpointHealthCheckConfig | None = Field(None, description="Differences in how this endpoint is checked. Default: none.")

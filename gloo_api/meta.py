@@ -204,6 +204,9 @@ UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+_LABEL = r"[0-9A-Za-z_]([-0-9A-Za-z_]{0,61}[0-9A-Za-z_])?"
+Host = Annotated[str, Field(max_length=253, pattern=rf"^(({_LABEL}\.)*{_LABEL}\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+)$")]
+"""An IP address, or a host name that a resolver can be asked for."""
 
 
 def problems_of(error: ValidationError) -> tuple[Problem, ...]:

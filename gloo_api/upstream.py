@@ -14,7 +14,7 @@ from gloo_api.connection_config import ConnectionConfig
 from gloo_api.failover import Failover
 from gloo_api.health_check import METHOD_PATTERN, HealthCheck
 from gloo_api.load_balancer import LoadBalancerConfig
-from gloo_api.meta import Kind, Model, Port, PositiveUInt32, Resource, StrictModel
+from gloo_api.meta import Host, Kind, Model, Port, PositiveUInt32, Resource, StrictModel
 from gloo_api.outlier_detection import OutlierDetection
 from gloo_api.ssl import ServerName, UpstreamSslConfig
 from gloo_api.status import UpstreamStatus
@@ -43,7 +43,7 @@ class HostHealthCheckConfig(Model):
 class StaticHost(Model):
     """One fixed host."""
 
-    addr: str = Field(min_length=1, description="IP address or host name.")
+    addr: Host = Field(description="IP address or host name.")
     port: Port = Field(description="TCP port.")
     sni_addr: ServerName = Field(
         "", description="Server name that is asked for in the TLS handshake. Default: sslConfig.sni, else addr when it is a name."

@@ -79,9 +79,9 @@ def _bootstrap(translations: Sequence[Translation]) -> Bootstrap:
             cluster.name = f"{number} {cluster.name}"
             if cluster.HasField("load_assignment"):
                 cluster.load_assignment.cluster_name = cluster.name
-            if cluster.type == Cluster.STATIC:
-                # In a bootstrap such a cluster starts before there is a stream for its secrets, which ends Envoy; from CDS it comes after.
-                static.clusters.add(name=f"{cluster.name} endpoints", type=Cluster.STATIC).load_assignment.CopyFrom(cluster.load_assignment)
+            if cluster.type in (Cluster.STATIC, Cluster.STRICT_DNS):
+                # In a bootstrap such a cluster can be complete before there is a stream for its secrets, which ends Envoy; from CDS it comes after.
+                static.clusters.add(name=f"{cluster.name} endpoints", type=cluster.type).load_assignment.CopyFrom(cluster.load_assignment)
                 cluster.ClearField("load_assignment")
                 cluster.type = Cluster.EDS
                 cluster.eds_cluster_config.eds_config.CopyFrom(wire.ads())

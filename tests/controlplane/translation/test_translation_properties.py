@@ -106,7 +106,8 @@ def test_the_check_with_envoy_can_fail(type_: str, tmp_path: Path) -> None:
     translations = [each.translation() for each in drawn(40)]
     index, resources = next((number, found) for number, each in enumerate(translations) if (found := getattr(each, type_)))
     _damage(next(iter(resources.values())))
-    assert [number for number, _ in refused(translations, tmp_path)] == [index], f"Envoy's refusal of one of the {type_} is seen"
+    found_bad = dict(refused(translations, tmp_path))
+    assert list(found_bad) == [index], f"Envoy's refusal of one of the {type_} is seen, and of no other: {found_bad}"
 
 
 def _damage(message: Any) -> None:
