@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 import yaml
 from pulumi_command import local
 
 from components.addressing import EMBEDDED, Addressing, realised
+from components.clusters.provider import cluster_provider
 
 PROGRAM = Path(__file__).resolve().parents[2]
 
@@ -69,14 +69,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
             parsed.apply(lambda config: str(config["clusters"][0]["cluster"]["certificate-authority-data"]))
         )
         self.addressing = EMBEDDED
-        self.provider = kubernetes.Provider(
-            f"{name}-provider",
-            kubeconfig=self.kubeconfig,
-            cluster_identifier=self.identity,
-            enable_secret_mutable=True,
-            enable_config_map_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
         self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
 
     def reachable(self, address: str) -> str:

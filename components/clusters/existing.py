@@ -11,12 +11,12 @@ from typing import TypedDict
 import httpx2 as httpx
 import lightkube
 import pulumi
-import pulumi_kubernetes as kubernetes
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.core_v1 import Namespace
 
 from components.addressing import CONTAINERS, EMBEDDED, Addressing, realised
+from components.clusters.provider import cluster_provider
 from components.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 from components.names import PROJECT
 
@@ -60,15 +60,7 @@ class ExistingCluster(pulumi.ComponentResource):
         self.identity = pulumi.Output.from_input(identity)
         realise = realise_of(self._document)
         self.addressing = CONTAINERS if realise is None else {**EMBEDDED, "realise": realise}
-        self.provider = kubernetes.Provider(
-            f"{name}-provider",
-            kubeconfig=self.kubeconfig,
-            # Not the kubeconfig: with another user or a renewed certificate it is the same cluster still.
-            cluster_identifier=self.identity,
-            enable_secret_mutable=True,
-            enable_config_map_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
         self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
 
     def reachable(self, address: str) -> str:
