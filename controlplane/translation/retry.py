@@ -34,8 +34,8 @@ _NO_TIMEOUT = timedelta(seconds=60)
 """What a route without a timeout is taken to have where the time for a try is a part of it."""
 
 _TRIES_AFTER_THE_FIRST = 5
-"""With waits of up to 1, 3, 7, 15 and 25 ms they outlast an app's last moments, in which it still answers, with 503: a standby behind a failover gateway
-is asked over the same connection each time, and no retry can choose another pod there."""
+"""With waits of up to 1, 3, 7, 15 and 25 ms they outlast an app's last moments, in which it still answers, with 503: a standby behind a failover
+gateway is asked over the same connection each time, and no retry can choose another pod there."""
 _RACE_AFTER = timedelta(seconds=0.25)
 _AFTER_ANY_FAILURE = "connect-failure,refused-stream,reset,gateway-error"
 _BEFORE_EXECUTION = "connect-failure,refused-stream,reset-before-request,retriable-headers"
