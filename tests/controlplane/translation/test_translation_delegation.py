@@ -5,49 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from envoy.config.route.v3.route_components_pb2 import Route
 from google.protobuf.json_format import MessageToDict
 from translation_support import (
     BLUE_CLUSTER,
     NAMESPACE,
-    blue,
+    answer,
     delegating,
-    http_gateway,
+    paths,
     report_of,
     route,
     route_table,
-    translated,
-    upstream,
+    routes_of,
+    translation_of,
     virtual_service,
 )
 
 from controlplane.translation import delegation
-from controlplane.translation.types import ObjectRef, Translation
+from controlplane.translation.types import ObjectRef
 from gloo_api import names
 from gloo_api.meta import InvalidResource
 from gloo_api.route_table import RouteTable
 from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
-
-ANSWER = {"directResponseAction": {"status": 200}}
-
-
-def translation_of(*objects: Any) -> Translation:
-    return translated(blue(), upstream("plain"), http_gateway(), *objects)
-
-
-def routes_of(*objects: Any) -> list[Route]:
-    (configuration,) = translation_of(*objects).routes.values()
-    return list(configuration.virtual_hosts[0].routes)  # type: ignore[attr-defined]
-
-
-def paths(*objects: Any) -> list[str]:
-    return [each.match.path or each.match.prefix or each.match.safe_regex.regex for each in routes_of(*objects)]
-
-
-def answer(*matchers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"matchers": list(matchers), **ANSWER, **more}
 
 
 def test_the_routes_of_a_table_stand_where_they_were_delegated() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import PreviousPrioritiesConfig
 from translation_support import (
     BLUE,
     blue,
     http_gateway,
+    http_routes,
     metadata,
     report_of,
     route,
@@ -23,24 +23,15 @@ from translation_support import (
 )
 
 from controlplane.translation import not_executed, retry
-from controlplane.translation.types import Translation
 from gloo_api import names
 from gloo_api.meta import InvalidResource
 from gloo_api.upstream import Upstream
 
 pytestmark = pytest.mark.unit
 
-ROUTES = "listener-::-8080-routes"
-
-
-def routes_of(translation: Translation) -> RouteConfiguration:
-    configuration = translation.routes[ROUTES]
-    assert isinstance(configuration, RouteConfiguration)
-    return configuration
-
 
 def first_policy(*routes: dict[str, Any], **host: Any) -> RetryPolicy:
-    return routes_of(translated(blue(), http_gateway(), virtual_service(*routes, **host))).virtual_hosts[0].routes[0].route.retry_policy
+    return http_routes(translated(blue(), http_gateway(), virtual_service(*routes, **host))).virtual_hosts[0].routes[0].route.retry_policy
 
 
 def test_a_request_that_met_the_failure_is_tried_on_another_priority() -> None:
@@ -62,7 +53,7 @@ def test_retries_come_at_once() -> None:
 @pytest.mark.parametrize(("timeout", "seconds"), [(None, 15), ("6s", 6)])
 def test_a_silent_endpoint_is_left_before_the_route_times_out(timeout: str | None, seconds: int) -> None:
     options: dict[str, Any] = {} if timeout is None else {"options": {"timeout": timeout}}
-    action = routes_of(translated(blue(), http_gateway(), virtual_service(route(**options)))).virtual_hosts[0].routes[0].route
+    action = http_routes(translated(blue(), http_gateway(), virtual_service(route(**options)))).virtual_hosts[0].routes[0].route
     assert action.timeout.seconds == seconds, "the route's timeout spans all tries"
     assert 0 < action.retry_policy.per_try_timeout.ToMilliseconds() < seconds * 1000, "else a silent endpoint would use up the whole of it"
 
@@ -73,7 +64,7 @@ def test_a_route_without_timeout_still_leaves_a_silent_endpoint() -> None:
 
 
 def test_the_method_chooses_what_may_be_tried_again() -> None:
-    safe, idempotent, other = routes_of(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes
+    safe, idempotent, other = http_routes(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes
     assert safe.match.headers[0].string_match.safe_regex.regex == "GET|HEAD|OPTIONS|TRACE", "RFC 9110 says which are safe"
     assert idempotent.match.headers[0].string_match.safe_regex.regex == "PUT|DELETE", "and which are idempotent besides"
     assert not other.match.headers, "the rest: POST, PATCH, CONNECT"
@@ -81,7 +72,7 @@ def test_the_method_chooses_what_may_be_tried_again() -> None:
 
 
 def test_a_request_that_may_have_been_executed_is_not_executed_twice() -> None:
-    policy = routes_of(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes[2].route.retry_policy
+    policy = http_routes(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes[2].route.retry_policy
     assert policy.retry_on == "connect-failure,refused-stream,reset-before-request,retriable-headers", "only what certainly was not executed"
     (header,) = policy.retriable_headers
     assert (header.name, header.string_match.exact) == (not_executed.HEADER, not_executed.VALUE), (
@@ -91,7 +82,7 @@ def test_a_request_that_may_have_been_executed_is_not_executed_twice() -> None:
 
 
 def test_a_silent_safe_request_is_raced_and_a_change_is_not() -> None:
-    safe, idempotent, other = routes_of(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes
+    safe, idempotent, other = http_routes(translated(blue(), http_gateway(), virtual_service())).virtual_hosts[0].routes
     assert safe.route.hedge_policy.hedge_on_per_try_timeout, "a slow answer still arrives, and a frozen endpoint costs little"
     assert not idempotent.route.hedge_policy.hedge_on_per_try_timeout, "one change at two places at once could undo a later one"
     assert not other.route.HasField("hedge_policy"), "nor is any other request sent twice"
@@ -115,7 +106,7 @@ def test_the_time_until_a_race_follows_the_timeout_of_the_route(timeout: float, 
 )
 def test_a_matcher_with_methods_becomes_no_more_routes_than_it_needs(methods: list[str], expected: list[str]) -> None:
     service = virtual_service(route(matchers=[{"prefix": "/", "methods": methods}]))
-    found = [each.match.headers[0].string_match for each in routes_of(translated(blue(), http_gateway(), service)).virtual_hosts[0].routes]
+    found = [each.match.headers[0].string_match for each in http_routes(translated(blue(), http_gateway(), service)).virtual_hosts[0].routes]
     assert [each.exact or each.safe_regex.regex for each in found] == expected, "each method is in one of them, and no other is"
 
 
@@ -130,7 +121,7 @@ def test_an_annotation_turns_the_default_retries_off(kind: str) -> None:
     off = {"annotations": {names.FAILOVER_RETRIES_ANNOTATION: "disabled"}}
     service = virtual_service(meta=off if kind == "VirtualService" else None)
     given = blue() if kind == "VirtualService" else Upstream.parse({**blue().to_object(), "metadata": metadata(BLUE, **off)})
-    (only,) = routes_of(translated(given, http_gateway(), service)).virtual_hosts[0].routes
+    (only,) = http_routes(translated(given, http_gateway(), service)).virtual_hosts[0].routes
     assert not only.route.HasField("retry_policy"), "as asked for"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from translation_support import (
     BLUE_CLUSTER,
     NAMESPACE,
     blue,
     http_gateway,
+    http_routes,
     report_of,
     route,
     translated,
@@ -18,22 +18,13 @@ from translation_support import (
     virtual_service,
 )
 
-from controlplane.translation.types import Translation
 from gloo_api.status import EdgeState
 
 pytestmark = pytest.mark.unit
 
-ROUTES = "listener-::-8080-routes"
-
-
-def routes_of(translation: Translation) -> RouteConfiguration:
-    configuration = translation.routes[ROUTES]
-    assert isinstance(configuration, RouteConfiguration)
-    return configuration
-
 
 def test_a_route_leads_to_the_cluster_of_its_upstream() -> None:
-    host = routes_of(translated(upstream(), http_gateway(), virtual_service())).virtual_hosts[0]
+    host = http_routes(translated(upstream(), http_gateway(), virtual_service())).virtual_hosts[0]
     (only,) = host.routes
     assert list(host.domains) == ["*"], "as written"
     assert only.match.prefix == "/", "as written"
@@ -42,13 +33,13 @@ def test_a_route_leads_to_the_cluster_of_its_upstream() -> None:
 
 
 def test_the_immediate_failure_header_does_not_leave_the_gateway() -> None:
-    headers = routes_of(translated(blue(), http_gateway(), virtual_service())).response_headers_to_remove
+    headers = http_routes(translated(blue(), http_gateway(), virtual_service())).response_headers_to_remove
     assert "x-envoy-immediate-health-check-fail" in headers, "a proxy in front would eject the whole Gateway"
 
 
 def test_no_virtual_service_is_an_empty_route_configuration() -> None:
     translation = translated(blue(), http_gateway())
-    assert not routes_of(translation).virtual_hosts, "a listener whose routes never come would not open"
+    assert not http_routes(translation).virtual_hosts, "a listener whose routes never come would not open"
     assert len(translation.listeners) == 1, "the listener is there and answers 404"
 
 
@@ -66,7 +57,7 @@ def test_no_virtual_service_is_an_empty_route_configuration() -> None:
 def test_a_route_to_a_missing_or_rejected_upstream_answers_503_and_the_others_go_on(objects: tuple[Any, ...]) -> None:
     service = virtual_service(route(matchers=[{"prefix": "/x"}]), route("good"))
     translation = translated(*objects, upstream("good"), http_gateway(), service)
-    broken, good = routes_of(translation).virtual_hosts[0].routes
+    broken, good = http_routes(translation).virtual_hosts[0].routes
     assert broken.direct_response.status == 503, "as a dead Upstream answers"
     assert NAMESPACE not in broken.direct_response.body.inline_string, "names of objects are nobody's business outside"
     assert good.route.cluster == f"good_{NAMESPACE}", "one bad route costs nobody but itself"
@@ -78,7 +69,7 @@ def test_a_route_to_a_missing_or_rejected_upstream_answers_503_and_the_others_go
 
 
 def test_a_virtual_service_without_domains_is_for_all_of_them() -> None:
-    host = routes_of(translated(upstream(), http_gateway(), virtual_service(domains=[]))).virtual_hosts[0]
+    host = http_routes(translated(upstream(), http_gateway(), virtual_service(domains=[]))).virtual_hosts[0]
     assert list(host.domains) == ["*"], "as in Gloo"
 
 
@@ -86,7 +77,7 @@ def test_a_domain_stays_with_the_older_virtual_service() -> None:
     older = virtual_service(name="zz", meta={"creationTimestamp": "2026-01-01T00:00:00Z"})
     newer = virtual_service(name="aa", meta={"creationTimestamp": "2026-02-01T00:00:00Z"})
     translation = translated(blue(), http_gateway(), older, newer)
-    assert [host.name for host in routes_of(translation).virtual_hosts] == ["gloo-system.zz"], "Envoy would refuse all routes"
+    assert [host.name for host in http_routes(translation).virtual_hosts] == ["gloo-system.zz"], "Envoy would refuse all routes"
     report = report_of(translation, "VirtualService", "aa")
     assert report.state is EdgeState.REJECTED, "the newer one gets nothing"
     assert 'spec.virtualHost.domains[0]: "*" is served already by VirtualService gloo-system/zz' in report.reason, "field, value and owner"
@@ -94,7 +85,7 @@ def test_a_domain_stays_with_the_older_virtual_service() -> None:
 
 def test_routes_keep_their_order_and_each_matcher_is_a_route() -> None:
     service = virtual_service(route(matchers=[{"prefix": "/b"}, {"prefix": "/a"}]), route(matchers=[]))
-    prefixes = [item.match.prefix for item in routes_of(translated(upstream(), http_gateway(), service)).virtual_hosts[0].routes]
+    prefixes = [item.match.prefix for item in http_routes(translated(upstream(), http_gateway(), service)).virtual_hosts[0].routes]
     assert prefixes == ["/b", "/a", "/"], "the first that matches is taken; without a matcher, every request"
 
 
@@ -118,5 +109,5 @@ def test_routes_keep_their_order_and_each_matcher_is_a_route() -> None:
 def test_a_gateway_chooses_its_virtual_services(choice: dict[str, Any], served: list[str]) -> None:
     one = virtual_service(name="a", meta={"labels": {"team": "x"}}, domains=["a"])
     two = virtual_service(name="b", domains=["b"])
-    hosts = routes_of(translated(blue(), http_gateway(httpGateway=choice), one, two)).virtual_hosts
+    hosts = http_routes(translated(blue(), http_gateway(httpGateway=choice), one, two)).virtual_hosts
     assert [host.name for host in hosts] == served, "more than was asked for must not be served"

@@ -5,32 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from envoy.config.route.v3.route_components_pb2 import Route
-from translation_support import NAMESPACE, blue, delegating, http_gateway, report_of, translated, upstream, virtual_service
+from translation_support import (
+    NAMESPACE,
+    answer,
+    delegating,
+    paths,
+    report_of,
+    translation_of,
+    virtual_service,
+)
 
-from controlplane.translation.types import Translation
 from gloo_api.route_table import RouteTable
 
 pytestmark = pytest.mark.unit
-
-ANSWER = {"directResponseAction": {"status": 200}}
-
-
-def translation_of(*objects: Any) -> Translation:
-    return translated(blue(), upstream("plain"), http_gateway(), *objects)
-
-
-def routes_of(*objects: Any) -> list[Route]:
-    (configuration,) = translation_of(*objects).routes.values()
-    return list(configuration.virtual_hosts[0].routes)  # type: ignore[attr-defined]
-
-
-def paths(*objects: Any) -> list[str]:
-    return [each.match.path or each.match.prefix or each.match.safe_regex.regex for each in routes_of(*objects)]
-
-
-def answer(*matchers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"matchers": list(matchers), **ANSWER, **more}
 
 
 def labelled(name: str, *routes: dict[str, Any], namespace: str = NAMESPACE, weight: int = 0, **labels: str) -> RouteTable:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.route.v3.route_components_pb2 import Route
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from google.protobuf.message import Message
 from support_certs import Authority, Pair
 
@@ -161,3 +163,35 @@ def unpacked(packed: Any, into: type[Message]) -> Any:
     message = into()
     assert packed.Unpack(message), f"a typed_config holds {packed.type_url}, not {into.DESCRIPTOR.full_name}"
     return message
+
+
+ANSWER = {"directResponseAction": {"status": 200}}
+"""A route that needs no destination."""
+
+
+def answer(*matchers: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A route for `matchers` that needs no destination."""
+    return {"matchers": list(matchers), **ANSWER, **more}
+
+
+def translation_of(*objects: Any) -> Translation:
+    """`objects` beside two Upstreams, one of them plain, and an HTTP Gateway."""
+    return translated(blue(), upstream("plain"), http_gateway(), *objects)
+
+
+def routes_of(*objects: Any) -> list[Route]:
+    """The Envoy routes of the one virtual host that `objects` make."""
+    (configuration,) = translation_of(*objects).routes.values()
+    return list(configuration.virtual_hosts[0].routes)  # type: ignore[attr-defined]
+
+
+def paths(*objects: Any) -> list[str]:
+    """What the routes of `objects` match, in their order."""
+    return [each.match.path or each.match.prefix or each.match.safe_regex.regex for each in routes_of(*objects)]
+
+
+def http_routes(translation: Translation) -> RouteConfiguration:
+    """The route configuration of the HTTP Gateway."""
+    configuration = translation.routes["listener-::-8080-routes"]
+    assert isinstance(configuration, RouteConfiguration)
+    return configuration
