@@ -2,19 +2,19 @@
 
 import pulumi
 
-from components import config, names
-from components.bluegreen_app import BlueGreenApp
-from components.certificates import CertificateAuthority, CertificateUse
-from components.cluster_access import ClusterAccess
-from components.clusters import create_cluster
-from components.failover_gateway import FailoverGateway
-from components.failover_scheme import FailoverScheme
-from components.gloo import Gloo
-from components.gloo_fed import GlooFed
-from components.registration import Registration
-from components.route import Route
-from components.upstream import HealthCheckedUpstream
 from gloo_api.names import UPSTREAM_SECRET
+from service_failover import config, names
+from service_failover.bluegreen_app import BlueGreenApp
+from service_failover.certificates import CertificateAuthority, CertificateUse
+from service_failover.cluster_access import ClusterAccess
+from service_failover.clusters import create_cluster
+from service_failover.failover_gateway import FailoverGateway
+from service_failover.failover_scheme import FailoverScheme
+from service_failover.gloo import Gloo
+from service_failover.gloo_fed import GlooFed
+from service_failover.registration import Registration
+from service_failover.route import Route
+from service_failover.upstream import HealthCheckedUpstream
 
 settings = config.load()
 primary, check = settings.primary, settings.health_check

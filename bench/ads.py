@@ -24,7 +24,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Disc
 
 from bench.certificates import Authority
 from bench.journal import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Journal, named
-from components.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
+from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
 
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 

@@ -18,9 +18,9 @@ from bench.certificates import Authority
 from bench.envoys import Envoy, envoy, gateway
 from bench.lab import Lab
 from bench.processes import until
-from components.names import FAILOVER_PORT, HTTP_PORT
 from controlplane.gloo.kinds import GATEWAY, UPSTREAM, VIRTUAL_SERVICE
 from gloo_api.names import cluster_name
+from service_failover.names import FAILOVER_PORT, HTTP_PORT
 
 NEAR, FAR = "gloo-system", "gloo-far"
 BLUE, GREEN = "blue", "green"

@@ -15,9 +15,9 @@ import httpx2 as httpx
 import toolchain
 from bench.certificates import Authority
 from bench.processes import Running, running, until
-from components.addressing import EMBEDDED
-from components.envoy import ADMIN_PORT, gateway_proxy_bootstrap
-from components.names import XDS_CLIENT_IDENTITY
+from service_failover.addressing import EMBEDDED
+from service_failover.envoy import ADMIN_PORT, gateway_proxy_bootstrap
+from service_failover.names import XDS_CLIENT_IDENTITY
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ import httpx2 as httpx
 
 from bench.certificates import Authority
 from bench.processes import Running, free_port, start, until
-from components.addressing import EMBEDDED
-from components.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
 from controlplane.kube.client import KubeClient, config_from_text
 from controlplane.kube.objects import SECRET, Kind, Object
 from gloo_api.crds import custom_resource_definitions
+from service_failover.addressing import EMBEDDED
+from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAMESPACE = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)

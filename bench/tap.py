@@ -18,7 +18,7 @@ from bench.ads import UNLIMITED, Protocol, channel
 from bench.certificates import Authority
 from bench.journal import Journal, Refused, named
 from bench.processes import until
-from components.names import XDS_SERVER_IDENTITY
+from service_failover.names import XDS_SERVER_IDENTITY
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _METHODS = {Protocol.DELTA: "DeltaAggregatedResources", Protocol.SOTW: "StreamAggregatedResources"}

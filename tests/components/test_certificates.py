@@ -7,7 +7,7 @@ import pytest
 from conftest import InCluster
 from program_recorder import UNKNOWN, Recorder
 
-from components.certificates import CertificateAuthority, CertificateUse
+from service_failover.certificates import CertificateAuthority, CertificateUse
 
 pytestmark = pytest.mark.unit
 

@@ -10,8 +10,8 @@ import pulumi
 import pytest
 from program_recorder import UNKNOWN, Recorder
 
-from components.addressing import realised
-from components.clusters.embedded import PROGRAM, EmbeddedCluster, state_directory
+from service_failover.addressing import realised
+from service_failover.clusters.embedded import PROGRAM, EmbeddedCluster, state_directory
 
 pytestmark = pytest.mark.unit
 

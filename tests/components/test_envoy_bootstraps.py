@@ -21,10 +21,10 @@ from cryptography.x509.oid import NameOID
 from test_gloo import CONTAINERS
 
 import toolchain
-from components import envoy
-from components.addressing import EMBEDDED, Addressing
-from components.apps import HealthFilter
-from components.bluegreen_app import echo_container, envoy_container
+from service_failover import envoy
+from service_failover.addressing import EMBEDDED, Addressing
+from service_failover.apps import HealthFilter
+from service_failover.bluegreen_app import echo_container, envoy_container
 
 pytestmark = pytest.mark.envoy
 

@@ -14,10 +14,10 @@ import yaml
 from conftest import run_program
 from program_recorder import Recorder
 
-from components.clusters import existing
-from components.clusters.existing import ExistingCluster
-from components.kubeconfigs import UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 from embedded.kubeconfig import kubeconfig as embedded_kubeconfig
+from service_failover.clusters import existing
+from service_failover.clusters.existing import ExistingCluster
+from service_failover.kubeconfigs import UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 
 pytestmark = pytest.mark.unit
 

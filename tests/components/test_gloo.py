@@ -9,11 +9,11 @@ import pytest
 from conftest import InCluster
 from program_recorder import Recorder, Resource
 
-from components.addressing import EMBEDDED, Addressing
-from components.gloo import Gloo, object_rules, own_rules, service_rules
-from components.gloo_fed import GlooFed, fed_rules
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME
+from service_failover.addressing import EMBEDDED, Addressing
+from service_failover.gloo import Gloo, object_rules, own_rules, service_rules
+from service_failover.gloo_fed import GlooFed, fed_rules
 
 pytestmark = pytest.mark.unit
 

@@ -9,14 +9,14 @@ import yaml
 from conftest import InCluster
 from program_recorder import Recorder
 
-from components.addressing import EMBEDDED
-from components.apps import HealthFilter
-from components.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
-from components.failover_gateway import FailoverGateway
-from components.failover_scheme import FailoverScheme
-from components.route import Route
-from components.upstream import HealthCheckedUpstream, HealthCheckedUpstreamArgs
 from gloo_api import failover_scheme, gateway, upstream, virtual_service
+from service_failover.addressing import EMBEDDED
+from service_failover.apps import HealthFilter
+from service_failover.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
+from service_failover.failover_gateway import FailoverGateway
+from service_failover.failover_scheme import FailoverScheme
+from service_failover.route import Route
+from service_failover.upstream import HealthCheckedUpstream, HealthCheckedUpstreamArgs
 
 pytestmark = pytest.mark.unit
 

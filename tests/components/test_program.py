@@ -10,7 +10,7 @@ import pytest
 from conftest import CHECKOUT, run_program
 from program_recorder import UNKNOWN, Recorder, Resource
 
-from components import names
+from service_failover import names
 
 pytestmark = pytest.mark.unit
 

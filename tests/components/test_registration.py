@@ -9,9 +9,9 @@ import pytest
 from conftest import InCluster
 from program_recorder import Recorder
 
-from components.cluster_access import ClusterAccess, cluster_rules, kubeconfig, namespace_rules
-from components.registration import Registration
 from gloo_api.kubernetes_cluster import KubernetesCluster
+from service_failover.cluster_access import ClusterAccess, cluster_rules, kubeconfig, namespace_rules
+from service_failover.registration import Registration
 
 pytestmark = pytest.mark.unit
 

@@ -9,10 +9,10 @@ import pulumi
 import pytest
 from conftest import default_config, run_program
 
-from components.apps import AppSettings, HealthFilter, TierMember
-from components.cluster_settings import ClusterKind, ClusterSettings
-from components.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
-from components.reading import duration
+from service_failover.apps import AppSettings, HealthFilter, TierMember
+from service_failover.cluster_settings import ClusterKind, ClusterSettings
+from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
+from service_failover.reading import duration
 
 pytestmark = pytest.mark.unit
 

@@ -24,12 +24,12 @@ from support_certs import Authority
 from support_clusters import Cluster, Process, apply, embedded_cluster, fetch, gloo, gloo_fed, install_definitions, register, serve, until
 from support_envoy import CLIENT_NAME, ROLE, SERVER_NAME, free_port
 
-from components.rbac import lease_rules
 from controlplane.fed.kinds import FAILOVER_SCHEME, KUBERNETES_CLUSTER, UPSTREAM
 from controlplane.kube.client import KubeClient, config_from_text
 from controlplane.kube.election import LEASE, Timing
 from controlplane.kube.leases import Leader
 from controlplane.xds.resources import ResourceType
+from service_failover.rbac import lease_rules
 
 pytestmark = pytest.mark.cluster
 

@@ -13,12 +13,12 @@ import pytest
 from support_accounts import CLUSTER_ROLE, ROLE, account, grant, grant_everywhere, kubeconfig, remove, token_secret
 from support_clusters import Cluster, apply, embedded_cluster, fetch, gloo_fed, install_definitions, started, until
 
-from components.cluster_access import CONTROLLER, cluster_rules, namespace_rules
-from components.gloo_fed import fed_rules
 from controlplane.fed.kinds import FAILOVER_SCHEME, KUBERNETES_CLUSTER, UPSTREAM
 from controlplane.kube.client import KubeClient
 from controlplane.kube.election import LEASE
 from controlplane.kube.objects import DEPLOYMENT, SECRET, SERVICE
+from service_failover.cluster_access import CONTROLLER, cluster_rules, namespace_rules
+from service_failover.gloo_fed import fed_rules
 
 pytestmark = pytest.mark.cluster
 

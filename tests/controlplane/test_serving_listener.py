@@ -15,11 +15,11 @@ import yaml
 from support_certs import Authority
 from support_envoy import find_envoy
 
-from components import envoy
-from components.addressing import EMBEDDED
-from components.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
 from controlplane.gloo.serving.proxies import NoAnswer, ProxyClient, Target
 from controlplane.peer_tls import client_context
+from service_failover import envoy
+from service_failover.addressing import EMBEDDED
+from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
 
 pytestmark = pytest.mark.envoy
 

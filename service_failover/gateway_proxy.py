@@ -6,12 +6,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from components import envoy, pods
-from components.addressing import Addressing
-from components.disruption import keep_available
-from components.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
-from components.stamps import stamp
 from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
+from service_failover import envoy, pods
+from service_failover.addressing import Addressing
+from service_failover.disruption import keep_available
+from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
+from service_failover.stamps import stamp
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
 ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}

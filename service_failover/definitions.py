@@ -9,8 +9,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import labels
 from gloo_api.crds import custom_resource_definitions
+from service_failover.names import labels
 
 ESTABLISHED = {"pulumi.com/waitFor": "condition=Established"}
 """Whoever depends on a definition can create objects of it at once; without this the first tries fail and are repeated seconds later."""

@@ -16,15 +16,15 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import pods, rbac
-from components.addressing import Addressing
-from components.certificates import CertificateAuthority, CertificateUse
-from components.definitions import define
-from components.disruption import keep_available
-from components.gateway_proxy import GatewayProxy
-from components.names import CONTROL_PLANE_IMAGE, GLOO_NAMESPACE, HEALTH_PORT, XDS_CLIENT_IDENTITY, XDS_PORT, XDS_SERVER_IDENTITY, labels
-from components.namespaces import own_namespace
-from components.stamps import stamp
+from service_failover import pods, rbac
+from service_failover.addressing import Addressing
+from service_failover.certificates import CertificateAuthority, CertificateUse
+from service_failover.definitions import define
+from service_failover.disruption import keep_available
+from service_failover.gateway_proxy import GatewayProxy
+from service_failover.names import CONTROL_PLANE_IMAGE, GLOO_NAMESPACE, HEALTH_PORT, XDS_CLIENT_IDENTITY, XDS_PORT, XDS_SERVER_IDENTITY, labels
+from service_failover.namespaces import own_namespace
+from service_failover.stamps import stamp
 
 SERVER_SECRET = "gloo-xds-server"  # noqa: S105 - the name of a Secret
 CLIENT_SECRET = "gloo-xds-client"  # noqa: S105

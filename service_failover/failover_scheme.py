@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import FED_NAMESPACE, GLOO_NAMESPACE, labels
+from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE, labels
 
 IN_FORCE = {"pulumi.com/waitFor": 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}'}
 """Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before."""

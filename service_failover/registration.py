@@ -5,8 +5,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import FED_NAMESPACE, labels
 from gloo_api.names import IDENTITY_ANNOTATION
+from service_failover.names import FED_NAMESPACE, labels
 
 
 class RegistrationArgs(TypedDict):

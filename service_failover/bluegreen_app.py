@@ -11,10 +11,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from components import envoy, pods
-from components.addressing import Addressing
-from components.apps import HealthFilter
-from components.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, labels, service_of
+from service_failover import envoy, pods
+from service_failover.addressing import Addressing
+from service_failover.apps import HealthFilter
+from service_failover.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, labels, service_of
 
 
 class BlueGreenAppArgs(TypedDict):

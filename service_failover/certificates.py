@@ -12,7 +12,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from components.names import GLOO_NAMESPACE, PROJECT, labels
+from service_failover.names import GLOO_NAMESPACE, PROJECT, labels
 
 HOURS_PER_DAY = 24
 AUTHORITY_HOURS = 3650 * HOURS_PER_DAY

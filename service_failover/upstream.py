@@ -5,8 +5,8 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import GLOO_NAMESPACE, labels
 from gloo_api.names import discovered_upstream_name
+from service_failover.names import GLOO_NAMESPACE, labels
 
 
 class HealthCheckedUpstreamArgs(TypedDict):

@@ -5,10 +5,10 @@ from typing import Protocol
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.addressing import Addressing
-from components.cluster_settings import ClusterKind, ClusterSettings
-from components.clusters.embedded import EmbeddedCluster
-from components.clusters.existing import ExistingCluster
+from service_failover.addressing import Addressing
+from service_failover.cluster_settings import ClusterKind, ClusterSettings
+from service_failover.clusters.embedded import EmbeddedCluster
+from service_failover.clusters.existing import ExistingCluster
 
 
 class Cluster(Protocol):

@@ -11,8 +11,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import pods, rbac
-from components.names import GLOO_NAMESPACE, labels
+from service_failover import pods, rbac
+from service_failover.names import GLOO_NAMESPACE, labels
 
 ACCOUNT = "gloo-federation"
 CONTROLLER = "gloo-federation-controller"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.addressing import Addressing
-from components.apps import HealthFilter
-from components.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
 from gloo_api.names import DEFAULT_PROXY, REGEX_MAX_PROGRAM_SIZE, proxy_role
+from service_failover.addressing import Addressing
+from service_failover.apps import HealthFilter
+from service_failover.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
 
 Config = dict[str, Any]
 

@@ -15,8 +15,8 @@ import pulumi
 import yaml
 from pulumi_command import local
 
-from components.addressing import EMBEDDED, Addressing, realised
-from components.clusters.provider import cluster_provider
+from service_failover.addressing import EMBEDDED, Addressing, realised
+from service_failover.clusters.provider import cluster_provider
 
 PROGRAM = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ class EmbeddedClusterArgs(TypedDict):
 
 
 class EmbeddedCluster(pulumi.ComponentResource):
-    """A Kubernetes cluster of host processes, which lives in a directory of this stack. See `components.clusters.Cluster` for its outputs."""
+    """A Kubernetes cluster of host processes, which lives in a directory of this stack. See `service_failover.clusters.Cluster` for its outputs."""
 
     kubeconfig: pulumi.Output[str]
     context: pulumi.Output[str]

@@ -5,8 +5,8 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import GLOO_NAMESPACE, HTTP_PORT, labels
 from gloo_api.names import DEFAULT_PROXY
+from service_failover.names import GLOO_NAMESPACE, HTTP_PORT, labels
 
 
 class RouteArgs(TypedDict):

@@ -15,10 +15,10 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.core_v1 import Namespace
 
-from components.addressing import CONTAINERS, EMBEDDED, Addressing, realised
-from components.clusters.provider import cluster_provider
-from components.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
-from components.names import PROJECT
+from service_failover.addressing import CONTAINERS, EMBEDDED, Addressing, realised
+from service_failover.clusters.provider import cluster_provider
+from service_failover.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
+from service_failover.names import PROJECT
 
 ANSWER_SECONDS = 10.0
 """How long the API server may take to say which namespaces there are."""
@@ -38,7 +38,7 @@ class ExistingClusterArgs(TypedDict):
 
 
 class ExistingCluster(pulumi.ComponentResource):
-    """A Kubernetes cluster that somebody else made. See `components.clusters.Cluster` for its outputs."""
+    """A Kubernetes cluster that somebody else made. See `service_failover.clusters.Cluster` for its outputs."""
 
     kubeconfig: pulumi.Output[str]
     context: pulumi.Output[str]

@@ -10,8 +10,8 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR, labels
 from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
+from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR, labels
 
 
 class FailoverGatewayArgs(TypedDict):

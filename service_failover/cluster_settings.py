@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.apps import LONGEST_CLUSTER_NAME
-from components.reading import DNS_LABEL, LABEL_VALUE, Section, shown
+from service_failover.apps import LONGEST_CLUSTER_NAME
+from service_failover.reading import DNS_LABEL, LABEL_VALUE, Section, shown
 
 ANYTHING = re.compile(r"\S(.*\S)?")
 SERVER_URL = re.compile(r"https://[^\s/]+/?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import labels
+from service_failover.names import labels
 
 
 def own_namespace(name: str, *, namespace: str, create: bool, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

@@ -5,11 +5,11 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import pods, rbac
-from components.definitions import define
-from components.disruption import keep_available
-from components.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, HEALTH_PORT, labels
-from components.namespaces import own_namespace
+from service_failover import pods, rbac
+from service_failover.definitions import define
+from service_failover.disruption import keep_available
+from service_failover.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, HEALTH_PORT, labels
+from service_failover.namespaces import own_namespace
 
 SELECTOR = {"gloo-fed": "gloo-fed"}
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.names import labels
-from components.pods import Manifest
+from service_failover.names import labels
+from service_failover.pods import Manifest
 
 READ = ["get", "list", "watch"]
 RBAC_GROUP = "rbac.authorization.k8s.io"

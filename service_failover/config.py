@@ -18,9 +18,9 @@ import pulumi
 import pulumi.runtime.config as runtime_config
 import yaml
 
-from components.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
-from components.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
-from components.reading import Section
+from service_failover.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
+from service_failover.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
+from service_failover.reading import Section
 
 PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.names import sni_of, upstream_of
-from components.reading import DNS_LABEL, Section, shown
+from service_failover.names import sni_of, upstream_of
+from service_failover.reading import DNS_LABEL, Section, shown
 
 LONGEST_CLUSTER_NAME = 40
 """Gloo's names add up to 23 characters to it (GlooInstance `<cluster>-gloo-system`, the RBAC objects), and a label holds 63."""
