@@ -28,10 +28,10 @@ gloo = {}
 for name, cluster in clusters.items():
     gloo[name] = Gloo(f"{name}-gloo", {
         "addressing": cluster.addressing, "watch_namespaces": [names.APP_NAMESPACE], "proxy_port": settings.proxy_port,
-        "replicas": settings.replicas, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
+        "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
     }, cluster.contents())  # fmt: skip
 federation = GlooFed("gloo-fed", {
-    "replicas": settings.replicas, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
+    "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
 }, management.contents())  # fmt: skip
 
 # Register the clusters with Gloo Federation
@@ -67,7 +67,7 @@ for app in settings.apps:
 # Configure failover: a health check for the primary, and the scheme
 upstream = HealthCheckedUpstream("primary", {
     "service_namespace": names.APP_NAMESPACE, "service_name": names.service_of(primary.color), "service_port": names.APP_PORT,
-    "path": "/health", "interval": check.interval, "timeout": check.timeout,
+    "path": check.path, "interval": check.interval, "timeout": check.timeout,
     "unhealthy_threshold": check.unhealthy_threshold, "healthy_threshold": check.healthy_threshold, "weighted": settings.weighted,
 }, in_home)  # fmt: skip
 everything = [federation, *registrations, client, *gateways, *apps, upstream]

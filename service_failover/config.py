@@ -7,6 +7,7 @@ The defaults are in Pulumi.yaml and nowhere else. Components never read configur
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,9 +21,12 @@ import yaml
 
 from service_failover.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
 from service_failover.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
+from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import Section
 
 PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
+PATH = re.compile(r"/[^\s#]*")
+IMAGE = re.compile(r"[a-z0-9][\w.\-/:@]*", re.ASCII)
 
 
 class Edition(StrEnum):
@@ -35,6 +39,8 @@ class Edition(StrEnum):
 class HealthCheckSettings:
     """How the primary is checked. Durations are in the JSON form of protobuf, such as `0.25s`; thresholds are results in a row."""
 
+    path: str
+    """What the check asks for."""
     interval: str
     timeout: str
     unhealthy_threshold: int
@@ -54,6 +60,7 @@ class Settings:
     proxy_port: int
     replicas: int
     """Pods of each control plane and proxy."""
+    control_plane_image: str
 
     @property
     def management(self) -> ClusterSettings:
@@ -142,6 +149,7 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     health_check = root.section("healthCheck", _health_check)
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
     replicas = root.integer("replicas", lowest=1, highest=9)
+    control_plane_image = root.text("controlPlaneImage", pattern=IMAGE, longest=255, allowed=f"an image, such as {CONTROL_PLANE_IMAGE}")
     root.finish()
     if problems or health_check is None:
         raise ConfigError(problems)
@@ -153,11 +161,13 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
         health_check=health_check,
         proxy_port=proxy_port,
         replicas=replicas,
+        control_plane_image=control_plane_image,
     )
 
 
 def _health_check(section: Section) -> HealthCheckSettings:
     return HealthCheckSettings(
+        path=section.text("path", pattern=PATH, longest=1024, allowed="a path, such as /health"),
         interval=section.duration("interval"),
         timeout=section.duration("timeout"),
         unhealthy_threshold=section.integer("unhealthyThreshold", lowest=1, highest=100),

@@ -269,3 +269,12 @@ def test_the_primary_need_not_be_in_the_management_cluster() -> None:
     assert cluster_of(program.one("VirtualService", "default")) == "remote", "the route is where the primary is"
     assert cluster_of(program.one("FailoverScheme", "failover-scheme")) == "local", "the scheme is where Gloo Federation is"
     assert program.exports["proxyUrl"].startswith("http://127.77."), "and so is the URL"
+
+
+def test_the_checked_path_and_the_image_are_the_users_to_choose() -> None:
+    check = {"path": "/ready?deep=1", "interval": "1s", "timeout": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
+    program = run_program(changes={"healthCheck": check, "controlPlaneImage": "registry.example/team/controlplane:7"})
+    (health_check,) = program.one("Upstream", "default-service-blue-10000").inputs["spec"]["healthChecks"]
+    assert health_check["httpHealthCheck"] == {"path": "/ready?deep=1"}
+    images = [container["image"] for _, container in containers(program) if container["name"] in ("gloo", "gloo-fed")]
+    assert images == ["registry.example/team/controlplane:7"] * 3, "gloo in two clusters and gloo-fed in one"

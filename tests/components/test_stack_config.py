@@ -12,6 +12,7 @@ from conftest import default_config, run_program
 from service_failover.apps import AppSettings, HealthFilter, TierMember
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
 from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
+from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -43,9 +44,10 @@ def test_the_defaults_are_the_guide() -> None:
     assert settings.management.name == "local", "Gloo Federation runs in the local cluster"
     assert settings.primary == AppSettings(color="blue", cluster="local"), "blue serves from the local cluster"
     assert settings.tiers == ((TierMember(cluster="remote", weight=None, colors=("green",)),),), "green takes over from the remote one"
-    assert settings.health_check == HealthCheckSettings(interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
-        "the guide's numbers"
+    assert settings.health_check == HealthCheckSettings(path="/health", interval="1s", timeout="1s", unhealthy_threshold=1, healthy_threshold=1), (
+        "the guide's path and numbers"
     )
+    assert settings.control_plane_image == CONTROL_PLANE_IMAGE, "the image of this version, as Pulumi.yaml says"
 
 
 def test_a_third_cluster_and_a_third_tier_are_accepted() -> None:
@@ -148,7 +150,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         "proxyport",
         8081,
-        "proxyport: unknown key (its value is 8081); allowed: apps, clusterKind, clusters, edition, healthCheck, proxyPort, replicas, tiers",
+        "proxyport: unknown key (its value is 8081); "
+        "allowed: apps, clusterKind, clusters, controlPlaneImage, edition, healthCheck, proxyPort, replicas, tiers",
     ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
@@ -190,7 +193,14 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("healthCheck.timeout", "0s", 'healthCheck.timeout: "0s" is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms'),
     ("healthCheck.timeout", 1, "healthCheck.timeout: 1 is not allowed; allowed: a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms"),
     ("healthCheck.healthyThreshold", 0, "healthCheck.healthyThreshold: 0 is not allowed; allowed: a whole number from 1 to 100"),
-    ("healthCheck.path", "/", 'healthCheck.path: unknown key (its value is "/"); allowed: healthyThreshold, interval, timeout, unhealthyThreshold'),
+    ("healthCheck.path", "health", 'healthCheck.path: "health" is not allowed; allowed: a path, such as /health'),
+    ("healthCheck.path", "/a b", 'healthCheck.path: "/a b" is not allowed; allowed: a path, such as /health'),
+    (
+        "healthCheck.host",
+        "a",
+        'healthCheck.host: unknown key (its value is "a"); allowed: healthyThreshold, interval, path, timeout, unhealthyThreshold',
+    ),
+    ("controlPlaneImage", "", 'controlPlaneImage: "" is not allowed; allowed: an image, such as servicefailover/controlplane:0.1.0'),
 ]
 
 
