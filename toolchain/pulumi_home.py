@@ -18,11 +18,16 @@ _PREFIX = "pulumi-"
 
 
 def install_plugins(pulumi_home: Path) -> None:
-    """Put the plugins into `pulumi_home`. Repeating it costs milliseconds and repairs what is broken. Errors: ToolMissing, with the next command."""
+    """Put the plugins into `pulumi_home`; one that is installed on demand only, if it is. Repeating it costs milliseconds and repairs what is broken.
+
+    Errors: ToolMissing, with the next command.
+    """
     for tool in tools().values():
         if not tool.name.startswith(_PREFIX):
             continue
         found = locate.locate(tool)
+        if found is None and tool.on_demand:
+            continue
         place = pulumi_home / "plugins" / f"{tool.name.removeprefix(_PREFIX)}-v{tool.version}" / tool.name
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if found:

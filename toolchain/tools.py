@@ -159,6 +159,19 @@ def tools() -> dict[str, Tool]:
             stand_in=StandIn(version="3.274.1", module="toolchain.plugins.language_host"),
             for_users=False,
         ),
+        Tool(
+            name="pulumi-language-yaml",
+            why="runs Pulumi programs in YAML (examples/yaml)",
+            no_release="an official pulumi brings it",
+            built=GoModule(
+                version="1.25.0",
+                directory=MODULES / "pulumi-yaml",
+                package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+                define={"github.com/pulumi/pulumi-yaml/pkg/version.Version": "v1.25.0"},
+            ),
+            for_users=False,
+            on_demand=True,
+        ),
     )
     return {tool.name: tool for tool in table}
 

@@ -40,6 +40,16 @@ def test_each_plugin_is_where_pulumi_looks_for_it(home: Path) -> None:
     assert kubernetes.stdout == "the official plugin\n", "the one that was installed"
 
 
+def test_a_plugin_that_is_installed_on_demand_is_there_once_it_is_installed(home: Path) -> None:
+    yaml = tool("pulumi-language-yaml")
+    place = home / "plugins" / f"language-yaml-v{yaml.version}" / yaml.name
+    toolchain.install_plugins(home)
+    assert not place.exists(), "nothing is missing without it"
+    write_program(cache.executable(yaml.name, yaml.version), "echo the language host")
+    toolchain.install_plugins(home)
+    assert os.access(place, os.X_OK), "and it is found when it is there"
+
+
 def test_repeating_it_changes_nothing_and_takes_no_time(home: Path) -> None:
     toolchain.install_plugins(home)
     before = {file: file.lstat().st_mtime_ns for file in home.rglob("*")}

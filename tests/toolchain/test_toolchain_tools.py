@@ -22,7 +22,12 @@ def test_a_plugin_has_the_version_of_its_python_package(plugin: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("pulumi", "github.com/pulumi/pulumi/pkg/v3"), ("http-echo", "github.com/hashicorp/http-echo"), ("kube-node", "k8s.io/kubernetes")],
+    [
+        ("pulumi", "github.com/pulumi/pulumi/pkg/v3"),
+        ("pulumi-language-yaml", "github.com/pulumi/pulumi-yaml"),
+        ("http-echo", "github.com/hashicorp/http-echo"),
+        ("kube-node", "k8s.io/kubernetes"),
+    ],
 )
 def test_a_tool_has_the_version_of_its_go_module(name: str, module: str) -> None:
     built = tool(name).built

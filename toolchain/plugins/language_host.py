@@ -1,7 +1,8 @@
 """Stand-in for pulumi-language-python (`python -m toolchain.plugins.language_host`), for machines that cannot reach the official one.
 
-It runs programs with the interpreter it runs in itself, which the toolchain has installed everything into. What would need another environment (the
-runtime options `virtualenv`, `toolchain` and `typechecker`) is refused; code generation, packing and plugins written in Python are not supported.
+It runs programs, and plugins written in Python (component packages), with the interpreter it runs in itself, which the toolchain has installed
+everything into. What would need another environment (the runtime options `virtualenv`, `toolchain` and `typechecker`) is refused; code generation,
+linking and packing are not supported.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from toolchain.plugins import packages
+from toolchain.plugins.plugin_processes import Exited, PluginProcesses, Printed, Stream
 from toolchain.plugins.programs import INTERRUPTED_EXIT_CODE, Ended, Programs
 from toolchain.plugins.run_program import REPORTED_EXIT_CODE, execute
 from toolchain.plugins.serving import engine_address, serve
@@ -28,9 +30,10 @@ _UNSUPPORTED_OPTIONS: Final = ("toolchain", "typechecker")
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """Answers the engine. Methods that are not here answer UNIMPLEMENTED, which the engine turns into an error of its own."""
 
-    def __init__(self, *, engine: str, programs: Programs) -> None:
+    def __init__(self, *, engine: str, programs: Programs, plugins: PluginProcesses) -> None:
         self._engine = engine
         self._programs = programs
+        self._plugins = plugins
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
         return language_pb2.LanguageHandshakeResponse()
@@ -70,6 +73,18 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         request.args.insert(0, self._engine)
         return _run_response(self._programs.run(request.SerializeToString()))
 
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        directory = Path(request.info.program_directory)
+        options = json_format.MessageToDict(request.info.options)
+        if refused := plugin_refusal(directory, kind=request.kind) or refusal(options, prefix=sys.prefix, root=request.info.root_directory):
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, refused)
+        cwd = Path(request.pwd or directory)
+        try:
+            events = self._plugins.run(directory, arguments=request.args, environment=request.env, cwd=cwd, when_abandoned=context.add_callback)
+            yield from map(_plugin_response, events)
+        except OSError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the plugin in {directory} cannot be started: {error}")
+
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._programs.interrupt()
         return empty_pb2.Empty()
@@ -105,6 +120,25 @@ def refusal(options: Mapping[str, Any], *, prefix: str, root: str) -> str | None
     return None
 
 
+def plugin_refusal(directory: Path, *, kind: str) -> str | None:
+    """Why the plugin in `directory` cannot be run, or None."""
+    if kind == "analyzer":
+        return "policy packs are not supported by the stand-in for pulumi-language-python; use the official language host"
+    if not (directory / "__main__.py").is_file():
+        return f"there is no plugin in {directory}: beside PulumiPlugin.yaml it needs a file __main__.py that calls component_provider_host"
+    return None
+
+
+def _plugin_response(event: Printed | Exited) -> Any:
+    match event:
+        case Printed(stream=Stream.STDOUT, data=data):
+            return language_pb2.RunPluginResponse(stdout=data)
+        case Printed(data=data):
+            return language_pb2.RunPluginResponse(stderr=data)
+        case Exited(exit_code=code):
+            return language_pb2.RunPluginResponse(exitcode=code)
+
+
 def _run_response(ended: Ended) -> Any:
     if ended.exit_code == 0:
         return language_pb2.RunResponse()
@@ -118,9 +152,14 @@ def main() -> None:
     """Serve the engine at the address in the arguments."""
     for stream in (sys.stdout, sys.stderr):  # a program's output reaches the user line by line; programs are forks of this process
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    programs = Programs(execute)
-    host = LanguageHost(engine=engine_address(sys.argv[1:]), programs=programs)
-    serve(register=lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server), at_end=programs.interrupt)
+    programs, plugins = Programs(execute), PluginProcesses()
+    host = LanguageHost(engine=engine_address(sys.argv[1:]), programs=programs, plugins=plugins)
+
+    def end() -> None:
+        programs.interrupt()
+        plugins.stop()
+
+    serve(register=lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server), at_end=end)
 
 
 if __name__ == "__main__":
