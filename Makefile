@@ -2,8 +2,9 @@
 PYTHON ?= python3
 STACK  ?= embedded
 COLOR  ?= blue
+PROJECT ?= .
 RUN    := $(PYTHON) -m toolchain run --
-CLI    := $(RUN) python -m cli --stack $(STACK)
+CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 # With the settings of toolchain/gomodules.py the packages that it compiled are used again.
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import toolchain
 from cli import kubeconfigs, serving, traffic
@@ -21,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line. Each command's help is what `make help` shows for it."""
     top = argparse.ArgumentParser(prog="python -m cli", description=__doc__)
     top.add_argument("--stack", default="embedded", help="the Pulumi stack to work on (default: embedded)")
+    top.add_argument("--project", type=Path, default=PROJECT, help="directory of the Pulumi project (default: this checkout)")
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring the stack up and show the first answer")
     commands.add_parser("down", help="destroy the stack; nothing of it is left")
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        run(arguments, Stack(name=arguments.stack, workspace=open_workspace()))
+        run(arguments, Stack(name=arguments.stack, workspace=open_workspace(arguments.project.resolve())))
     except (CommandFailed, toolchain.ToolMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -34,14 +34,14 @@ class Terminated(KeyboardInterrupt):
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """One stack of this checkout."""
+    """One stack of a project."""
 
     name: str
     workspace: Workspace
 
     def pulumi(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` on the workspace. Ctrl-C reaches it as well (same process group), and it is given the time to end well."""
-        command = [str(toolchain.find("pulumi")), "--cwd", str(PROJECT), *arguments, *(["--non-interactive"] if capture else [])]
+        command = [str(toolchain.find("pulumi")), "--cwd", str(self.workspace.project), *arguments, *(["--non-interactive"] if capture else [])]
         with subprocess.Popen(
             command,
             env={**os.environ, **self.workspace.environment(), "TMPDIR": str(self.workspace.temporary)},
@@ -124,7 +124,7 @@ class Stack:
             removed = self.pulumi("stack", "rm", "--yes", "--force", "--preserve-config", "-s", self.name, capture=True)
             if removed.returncode:
                 raise CommandFailed(f"the state of stack {self.name!r} cannot be removed: {removed.stderr.strip()}\nthen once more: make down")
-        without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
+        without_salt(self.workspace.project / f"Pulumi.{self.name}.yaml")
         self.workspace.forget(self.name)
         print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
 

@@ -1,4 +1,4 @@
-"""Where a checkout keeps its state, and the environment in which `pulumi` works on it.
+"""Where a project keeps its state, and the environment in which `pulumi` works on it.
 
 The embedded stack has a Pulumi home, a local file backend and a passphrase of its own, all below one private directory; the user's own Pulumi home
 and login are never read or written. It does not run Pulumi: `cli.stack` does.
@@ -19,14 +19,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The state directory of one checkout. Several stacks share it; each has a folder of its own in it for its clusters."""
+    """The state directory of one project. Several stacks share it; each has a folder of its own in it for its clusters."""
 
     root: Path
     """Private directory (0700) that holds everything below."""
+    project: Path = PROJECT
+    """Directory of the Pulumi project that it is for."""
 
     @property
     def home(self) -> Path:
-        """PULUMI_HOME: plugins and credentials of this checkout."""
+        """PULUMI_HOME: plugins and credentials of this project."""
         return self.root / "pulumi"
 
     @property
@@ -83,7 +85,7 @@ class Workspace:
             shutil.rmtree(self.root, ignore_errors=True)
 
 
-def open_workspace() -> Workspace:
-    """The workspace of this checkout: `.state`, or what $SERVICE_FAILOVER_STATE names."""
+def open_workspace(project: Path = PROJECT) -> Workspace:
+    """The workspace of a project: `.state` in its directory, or what $SERVICE_FAILOVER_STATE names."""
     root = os.environ.get("SERVICE_FAILOVER_STATE")
-    return Workspace(root=Path(root).expanduser().resolve() if root else PROJECT / ".state")
+    return Workspace(root=Path(root).expanduser().resolve() if root else project / ".state", project=project)

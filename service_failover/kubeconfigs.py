@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from embedded.kubeconfig import REALISE_EXTENSION
-
 _FILES = {"certificate-authority": "certificate-authority-data", "client-certificate": "client-certificate-data", "client-key": "client-key-data"}
+
+REALISE_EXTENSION = "servicefailover.dev/realise"
+"""Name of the extension by which the kubeconfig of an embedded cluster says how its addresses are dialled; see `embedded.kubeconfig`."""
 
 Document = dict[str, Any]
 

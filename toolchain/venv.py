@@ -36,6 +36,8 @@ def python(requirements: Path = REQUIREMENTS) -> Path:
         if not cache.is_executable(path):
             raise ToolMissing(f"{VARIABLE} names {path}, which is no executable file. Put that right, or: unset {VARIABLE}")
         return path
+    if not requirements.is_file():  # no checkout, but a package that was installed: into the environment that everything runs in
+        return Path(sys.executable)
     place = folder(requirements)
     path = place / "bin" / "python"
     if not (place / _COMPLETE).is_file() or not cache.is_executable(path):

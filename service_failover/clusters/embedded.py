@@ -19,6 +19,7 @@ from service_failover.addressing import EMBEDDED, Addressing, realised
 from service_failover.clusters.provider import cluster_provider
 
 PROGRAM = Path(__file__).resolve().parents[2]
+"""Directory that holds the packages `embedded`, `toolchain` and `controlplane`: a checkout, or the site-packages that this one is installed into."""
 
 
 class EmbeddedClusterArgs(TypedDict):
@@ -86,14 +87,15 @@ class EmbeddedCluster(pulumi.ComponentResource):
 
 
 def state_directory() -> Path:
-    """Where this checkout keeps the state of its stacks: `$SERVICE_FAILOVER_STATE`, else `.state` beside the program."""
+    """Where the current project keeps the state of its stacks: `$SERVICE_FAILOVER_STATE`, else `.state` beside its Pulumi.yaml."""
     chosen = os.environ.get("SERVICE_FAILOVER_STATE")
-    return Path(chosen).expanduser().resolve() if chosen else PROGRAM / ".state"
+    # A component package is not told the project's directory; the engine starts it there.
+    return Path(chosen).expanduser().resolve() if chosen else Path(pulumi.runtime.get_root_directory() or ".").resolve() / ".state"
 
 
 def embedded_command(verb: str, directory: Path) -> str:
-    """A shell command line for `python -m embedded`, with the Python that runs this program."""
-    return shlex.join([sys.executable, "-m", "embedded", verb, "--state-dir", str(directory)])
+    """A shell command line for `python -m embedded`, with the Python that runs this program. -P: modules of the directory it runs in do not count."""
+    return shlex.join([sys.executable, "-P", "-m", "embedded", verb, "--state-dir", str(directory)])
 
 
 def _restore(directory: Path) -> None:

@@ -30,8 +30,8 @@ def recorded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_cluster_lives_in_a_directory_of_its_stack(recorded: Recorder) -> None:
     (command,) = recorded.of_type("command:local:Command")
     directory = "'/srv/state of mine/test/clusters/local'"
-    assert command.inputs["create"] == f"{sys.executable} -m embedded start --state-dir {directory}", "quoted: a path may have spaces"
-    assert command.inputs["delete"] == f"{sys.executable} -m embedded delete --state-dir {directory}"
+    assert command.inputs["create"] == f"{sys.executable} -P -m embedded start --state-dir {directory}", "quoted: a path may have spaces"
+    assert command.inputs["delete"] == f"{sys.executable} -P -m embedded delete --state-dir {directory}"
     assert command.inputs["environment"] == {"PYTHONPATH": str(PROGRAM)}, "the module is found whatever the directory is"
 
 
@@ -58,7 +58,7 @@ def test_the_kubeconfig_is_neither_logged_nor_stored_as_plain_text_nor_passed_on
 def test_a_cluster_that_was_made_before_is_brought_back_first(recorded: Recorder) -> None:
     (invoke,) = recorded.invokes
     assert invoke.token == "command:local:run"
-    assert invoke.args["command"] == f"{sys.executable} -m embedded ensure --state-dir '/srv/state of mine/test/clusters/local'"
+    assert invoke.args["command"] == f"{sys.executable} -P -m embedded ensure --state-dir '/srv/state of mine/test/clusters/local'"
     assert invoke.args["logging"] == "none"
 
 
@@ -67,7 +67,7 @@ def test_a_cluster_that_does_not_come_back_ends_the_program_with_the_next_comman
         make(Recorder(invoke_failure="etcd does not start"))
     message = str(ended.value)
     assert "etcd does not start" in message, "the reason"
-    assert "-m embedded status --state-dir" in message, "how to look"
+    assert "-P -m embedded status --state-dir" in message, "how to look"
     assert "make down" in message, "the way out"
 
 
@@ -102,9 +102,13 @@ def test_what_is_in_the_cluster_uses_its_provider_and_goes_with_it() -> None:
     assert options.depends_on == [made[0]]
 
 
-def test_the_state_is_beside_the_program_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_is_beside_the_project_unless_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SERVICE_FAILOVER_STATE", raising=False)
-    assert state_directory() == Path(__file__).resolve().parents[2] / ".state"
+    monkeypatch.setattr(pulumi.runtime, "get_root_directory", lambda: "/srv/a project")
+    assert state_directory() == Path("/srv/a project/.state"), "whose program it is, not where this package is installed"
+    monkeypatch.setattr(pulumi.runtime, "get_root_directory", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    assert state_directory() == tmp_path / ".state", "hosted in a component package: the engine starts that in the project's directory"
 
 
 @pytest.mark.parametrize(

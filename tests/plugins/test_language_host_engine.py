@@ -18,7 +18,7 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
     stack.pulumi("config", "set", "--secret", "password", "correct horse", "--stack", STACK)
     (stack.project / "helper.py").write_text("NAME = 'helper'\n")
     stack.program("""
-        import os, sys, helper
+        import importlib.util, os, sys, helper
         config = pulumi.Config()
         print("to stdout", flush=True)
         print("to stderr", file=sys.stderr)
@@ -26,7 +26,7 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
         pulumi.export("facts", {
             "size": config.require_int("size"), "project": pulumi.get_project(), "stack": pulumi.get_stack(), "dry": pulumi.runtime.is_dry_run(),
             "directory": os.getcwd(), "helper": helper.NAME, "python": sys.executable, "name": __name__, "organization": pulumi.get_organization(),
-            "toolchain": "toolchain" in sys.modules, "root": pulumi.runtime.get_root_directory(),
+            "toolchain": importlib.util.find_spec("toolchain") is not None, "root": pulumi.runtime.get_root_directory(),
         })
         pulumi.export("password", config.require_secret("password"))
     """)

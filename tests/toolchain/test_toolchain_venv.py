@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def test_a_half_made_environment_is_not_found_and_made_anew(requirements: Path, 
     stopped = Children()
     stopped.stop()
     install(requirements, stopped)  # would raise if it started a process
+
+
+def test_where_the_toolchain_is_an_installed_package_its_environment_is_the_one(tmp_path: Path) -> None:
+    assert venv.python(tmp_path / "absent.txt") == Path(sys.executable), "there is no checkout whose requirements could be installed"
+    assert venv.is_installed(tmp_path / "absent.txt"), "so nothing of it is missing"
 
 
 def test_a_failed_environment_leaves_nothing(requirements: Path, monkeypatch: pytest.MonkeyPatch) -> None:

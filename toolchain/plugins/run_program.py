@@ -24,6 +24,7 @@ from pulumi.runtime.proto import language_pb2
 
 REPORTED_EXIT_CODE = 32
 """The program failed and the user has been told; the engine need not add anything. The official host uses the same number."""
+_HOST_DIRECTORY = str(Path(__file__).resolve().parents[2])
 _MONITOR_GONE = "Resource monitor has terminated"
 
 
@@ -66,8 +67,10 @@ def execute(serialized: bytes) -> int:
 def _prepare_process(request: language_pb2.RunRequest, entry: Path) -> None:
     os.chdir(request.pwd or request.info.program_directory)
     sys.argv = [str(entry), *request.args[1:]]
+    # The program imports from its own directory and from what is installed; that this host's own directory is first is the launcher's doing.
+    if sys.path[0] == _HOST_DIRECTORY:
+        del sys.path[0]
     sys.path.insert(0, str(entry if entry.is_dir() else entry.parent))
-    # The program's modules of the same name, if any, must be imported from its own directory.
     for name in [name for name in sys.modules if name.split(".")[0] == "toolchain"]:
         del sys.modules[name]
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tasks that nobody awaited; what matters in them is raised elsewhere
