@@ -79,7 +79,7 @@ FailoverScheme("failover", {
 # Route to the primary
 Route("route", {"prefix": "/", "upstream": upstream.upstream_name}, in_home)
 
-proxy = gloo[primary.cluster].proxy
-pulumi.export("proxyUrl", pulumi.Output.concat("http://", proxy.address.apply(home.reachable), ":", proxy.port.apply(str)))
+entry = gloo[primary.cluster]
+pulumi.export("proxyUrl", pulumi.Output.concat("http://", entry.proxy_address.apply(home.reachable), ":", entry.proxy_port.apply(str)))
 pulumi.export("kubeconfigs", pulumi.Output.secret({name: cluster.kubeconfig for name, cluster in clusters.items()}))
 pulumi.export("contexts", {name: cluster.context for name, cluster in clusters.items()})

@@ -24,7 +24,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Disc
 
 from bench.certificates import Authority
 from bench.journal import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Journal, named
-from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
+from service_failover.names import GLOO_NAMESPACE, xds_client_identity, xds_server_identity
 
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
@@ -38,9 +38,9 @@ class Protocol(enum.StrEnum):
 
 def channel(port: int, authority: Authority) -> Any:
     """A channel of its own to the xDS server on `port` of 127.0.0.1, over mutual TLS."""
-    pair = authority.issue(XDS_CLIENT_IDENTITY)
+    pair = authority.issue(xds_client_identity(GLOO_NAMESPACE))
     credentials = grpc.ssl_channel_credentials(authority.pem.encode(), pair.key.encode(), pair.certificate.encode())
-    options = (*UNLIMITED, ("grpc.ssl_target_name_override", XDS_SERVER_IDENTITY), ("grpc.use_local_subchannel_pool", 1))
+    options = (*UNLIMITED, ("grpc.ssl_target_name_override", xds_server_identity(GLOO_NAMESPACE)), ("grpc.use_local_subchannel_pool", 1))
     return grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options=options)
 
 

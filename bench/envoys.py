@@ -17,7 +17,7 @@ from bench.certificates import Authority
 from bench.processes import Running, running, until
 from service_failover.addressing import EMBEDDED
 from service_failover.envoy import ADMIN_PORT, gateway_proxy_bootstrap
-from service_failover.names import XDS_CLIENT_IDENTITY
+from service_failover.names import xds_client_identity
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,12 @@ async def gateway(
     *, directory: Path, address: str, xds_port: int, authority: Authority, namespace: str = "gloo-system", name: str = "gateway-proxy"
 ) -> AsyncIterator[Envoy]:
     """The gateway proxy of one namespace, listening on `address`, configured by the xDS server on `xds_port` of 127.0.0.1."""
-    pair = authority.issue(XDS_CLIENT_IDENTITY)
+    pair = authority.issue(xds_client_identity(namespace))
     variables = {"POD_IP": address, "POD_NAME": name, "POD_NAMESPACE": namespace} | {
         "GLOO_SERVICE_HOST": "127.0.0.1",
         "GLOO_SERVICE_PORT_GRPC_XDS": str(xds_port),
     }
     config = _filled(gateway_proxy_bootstrap(EMBEDDED), variables)
-    config["node"]["metadata"]["role"] = f"{namespace}~gateway-proxy"
     env = {"XDS_TLS_CRT": pair.certificate, "XDS_TLS_KEY": pair.key, "XDS_TLS_CA": authority.pem}
     async with envoy(config, directory=directory, name=name, admin=f"{address}:{ADMIN_PORT}", env=env) as found:
         yield found

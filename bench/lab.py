@@ -23,7 +23,7 @@ from controlplane.kube.client import KubeClient, config_from_text
 from controlplane.kube.objects import SECRET, Kind, Object
 from gloo_api.crds import custom_resource_definitions
 from service_failover.addressing import EMBEDDED
-from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
+from service_failover.names import xds_server_identity
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAMESPACE = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
@@ -82,8 +82,8 @@ class Lab:
     @asynccontextmanager
     async def gloo(self, *, namespace: str = "gloo-system", watch: str = "default,gloo-system", xds_port: int = 0) -> AsyncIterator[Gloo]:
         """A gloo process, ready or not yet, for as long as the block lasts."""
-        pair, port, health = self.authority.issue(XDS_SERVER_IDENTITY), xds_port or free_port(), f"127.0.0.1:{free_port()}"
-        arguments = ("--namespace", namespace, "--watch-namespaces", watch, "--xds-client-name", XDS_CLIENT_IDENTITY, "--health-address", health)
+        pair, port, health = self.authority.issue(xds_server_identity(namespace)), xds_port or free_port(), f"127.0.0.1:{free_port()}"
+        arguments = ("--namespace", namespace, "--watch-namespaces", watch, "--health-address", health)
         process = await start(
             (sys.executable, "-m", "controlplane", "gloo", "--xds-address", f"127.0.0.1:{port}", "--realise", str(EMBEDDED["realise"]), *arguments),
             log=self.directory / f"gloo-{namespace}.log",

@@ -18,7 +18,7 @@ from bench.ads import UNLIMITED, Protocol, channel
 from bench.certificates import Authority
 from bench.journal import Journal, Refused, named
 from bench.processes import until
-from service_failover.names import XDS_SERVER_IDENTITY
+from service_failover.names import GLOO_NAMESPACE, xds_server_identity
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _METHODS = {Protocol.DELTA: "DeltaAggregatedResources", Protocol.SOTW: "StreamAggregatedResources"}
@@ -37,7 +37,7 @@ class Tap:
         self._server = grpc.aio.server(options=UNLIMITED)
         handlers = {name: grpc.stream_stream_rpc_method_handler(self._serve(protocol)) for protocol, name in _METHODS.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
-        pair = authority.issue(XDS_SERVER_IDENTITY)
+        pair = authority.issue(xds_server_identity(GLOO_NAMESPACE))
         credentials = grpc.ssl_server_credentials([(pair.key.encode(), pair.certificate.encode())], authority.pem.encode(), require_client_auth=True)
         self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
 

@@ -1,7 +1,7 @@
 """Where processes of a cluster listen, and how an address of Kubernetes becomes one that can be dialled. It opens no socket."""
 
 import ipaddress
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Addressing(TypedDict):
@@ -11,8 +11,8 @@ class Addressing(TypedDict):
     """Address on which a container listens for others."""
     loopback_address: str
     """Address on which a container listens for the containers of its own pod."""
-    realise: str | None
-    """How addresses of pods and Services become ones that can be dialled, `CIDR=CIDR`; None where they can be as they are."""
+    realise: NotRequired[str]
+    """How addresses of pods and Services become ones that can be dialled, `CIDR=CIDR`. Absent where they can be as they are."""
 
 
 EMBEDDED: Addressing = {
@@ -23,7 +23,7 @@ EMBEDDED: Addressing = {
     "realise": "10.64.0.0/10=127.64.0.0/10",
 }
 
-CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1", "realise": None}  # noqa: S104 - a pod's own network
+CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1"}  # noqa: S104 - a pod's own network
 """Where each pod has a network of its own."""
 
 

@@ -5,60 +5,74 @@
 /stream is an answer that is long enough for that: 3,500 bytes.
 """
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-import yaml
 
+from gloo_api.names import discovered_upstream_name
 from service_failover import envoy, pods
-from service_failover.addressing import Addressing
+from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.apps import HealthFilter
-from service_failover.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, labels, service_of
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, service_of
 
 
 class BlueGreenAppArgs(TypedDict):
-    """Arguments of a BlueGreenApp. Plain values: they go into command lines."""
+    """Arguments of a BlueGreenApp."""
 
-    color: str
+    color: pulumi.Input[str]
     """What it answers: `blue` gives `"blue-pod"`, with the quotation marks, as in the guide."""
-    addressing: Addressing
-    """Where it listens, for others and for its own pod: what the cluster says."""
-    health_filter: HealthFilter
-    """Which requests it answers with 503 while it is unhealthy."""
+    addressing: NotRequired[pulumi.Input[Addressing]]
+    """Where it listens, for others and for its own pod: what the cluster says. Default: what holds where each pod has a network of its own."""
+    health_filter: NotRequired[HealthFilter]
+    """Which requests it answers with 503 while it is unhealthy. Plain: it is one of two. Default: everything."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of the app. It exists already, and Gloo watches it. Default: default."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes, pods too; this project's own win."""
 
 
 class BlueGreenApp(pulumi.ComponentResource):
-    """Deployment `echo-<color>` and Service `service-<color>`, in the namespace default."""
+    """Deployment `echo-<color>` and Service `service-<color>`."""
+
+    service_name: pulumi.Output[str]
+    """Name of the Service, once it exists."""
+    upstream_name: pulumi.Output[str]
+    """Name of the Upstream that Gloo discovers for it, `<namespace>-service-<color>-10000`."""
 
     def __init__(self, name: str, args: BlueGreenAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:BlueGreenApp", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
-        color = args["color"]
-        selector = {"app": "bluegreen", "text": color}
+        color = pulumi.Output.from_input(args["color"])
+        addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
+        health_filter = args.get("health_filter", HealthFilter.EVERYTHING)
+
+        def bootstrap(known: Addressing) -> str:
+            return envoy.as_argument(envoy.sample_app_bootstrap(known, health_filter=health_filter))
+
+        selector: dict[str, pulumi.Input[str]] = {"app": "bluegreen", "text": color}
+        placed = {"namespace": args.get("namespace", APP_NAMESPACE), "labels": labels("bluegreen", args.get("labels", NO_LABELS), own=selector)}
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
-            metadata={"name": f"echo-{color}", "namespace": APP_NAMESPACE, "labels": {**labels("bluegreen"), **selector}},
+            metadata={"name": color.apply(echo_of), **placed},
             spec=pods.deployment_spec(
                 selector=selector,
-                labels=labels("bluegreen"),
+                labels=placed["labels"],
                 service_account=None,
                 containers=[
-                    echo_container(color=color, addressing=args["addressing"]),
-                    envoy_container(addressing=args["addressing"], health_filter=args["health_filter"]),
+                    echo_container(arguments=pulumi.Output.all(color, addressing).apply(lambda known: echo_arguments(*known))),
+                    envoy_container(bootstrap=addressing.apply(bootstrap)),
                 ],
                 grace_seconds=0,  # as in the guide: a killed app is gone at once, which is what a failover is about
             ),
             opts=within,
         )
-        kubernetes.core.v1.Service(
+        service = kubernetes.core.v1.Service(
             f"{name}-service",
-            metadata={
-                "name": service_of(color),
-                "namespace": APP_NAMESPACE,
-                "labels": {**labels("bluegreen"), **selector},
-                "annotations": {"pulumi.com/skipAwait": "true"},  # the Deployment says when the app is ready
-            },
+            # Not awaited: the Deployment says when the app is ready.
+            metadata={"name": color.apply(service_of), **placed, "annotations": {"pulumi.com/skipAwait": "true"}},
             spec={
                 "type": "ClusterIP",
                 "selector": selector,
@@ -67,16 +81,30 @@ class BlueGreenApp(pulumi.ComponentResource):
             },
             opts=within,
         )
-        self.register_outputs({})
+        self.service_name = service.metadata["name"]
+        self.upstream_name = pulumi.Output.all(service.metadata["namespace"], self.service_name).apply(
+            lambda known: discovered_upstream_name(known[0], known[1], APP_PORT)
+        )
+        self.register_outputs({"service_name": self.service_name, "upstream_name": self.upstream_name})
 
 
-def echo_container(*, color: str, addressing: Addressing) -> pods.Manifest:
+def echo_of(color: str) -> str:
+    """Name of a coloured app's Deployment."""
+    return f"echo-{color}"
+
+
+def echo_arguments(color: str, addressing: Addressing) -> list[str]:
+    """The command line of http-echo."""
+    return [f'-text="{color}-pod"', f"-listen={addressing['listen_address']}:{envoy.ECHO_PORT}"]
+
+
+def echo_container(*, arguments: pulumi.Input[Sequence[str]]) -> pods.Manifest:
     """http-echo. Listening on all addresses it needs no variable, but gets it all the same: the argument refers to it on an embedded cluster."""
     return pods.container(
         name="echo",
         image=HTTP_ECHO_IMAGE,
         user=pods.NOBODY,
-        args=[f'-text="{color}-pod"', f"-listen={addressing['listen_address']}:{envoy.ECHO_PORT}"],
+        args=arguments,
         env=pods.field_env(POD_IP="status.podIP"),
         ports={"echo": envoy.ECHO_PORT},
         cpu="10m",
@@ -86,20 +114,19 @@ def echo_container(*, color: str, addressing: Addressing) -> pods.Manifest:
     )
 
 
-def envoy_container(*, addressing: Addressing, health_filter: HealthFilter) -> pods.Manifest:
+def envoy_container(*, bootstrap: pulumi.Input[str]) -> pods.Manifest:
     """The Envoy in front of it.
 
     Its probes connect and do not ask for /health, nor for the admin port's /ready: after /healthcheck/fail both say no, and an app that is not ready
     would be taken out of the endpoints (and then be restarted). Then Gloo would see it vanish; what the guide shows is a health check that fails.
     """
-    bootstrap = envoy.sample_app_bootstrap(addressing, health_filter=health_filter)
     return pods.container(
         name="envoy",
         image=ENVOY_IMAGE,
         user=pods.ENVOY_USER,
         args=[
             "--config-yaml",
-            yaml.safe_dump(bootstrap, sort_keys=False),
+            bootstrap,
             "--disable-hot-restart",
             "--log-level",
             "info",

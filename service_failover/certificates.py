@@ -6,13 +6,14 @@ encrypted, and in the Secrets; nowhere else. A certificate that comes near its e
 """
 
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from service_failover.names import GLOO_NAMESPACE, PROJECT, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import GLOO_NAMESPACE, PROJECT
 
 HOURS_PER_DAY = 24
 AUTHORITY_HOURS = 3650 * HOURS_PER_DAY
@@ -77,7 +78,8 @@ class CertificateAuthority(pulumi.ComponentResource):
         secret: str,
         dns_name: str,
         use: CertificateUse,
-        namespace: str = GLOO_NAMESPACE,
+        namespace: pulumi.Input[str] = GLOO_NAMESPACE,
+        labels: Labels = NO_LABELS,
         opts: pulumi.ResourceOptions | None = None,
     ) -> "TlsSecret":
         """A certificate for `dns_name`, in the Secret `secret` of the cluster that `opts` name. The other side needs one of this authority too."""
@@ -88,6 +90,7 @@ class CertificateAuthority(pulumi.ComponentResource):
             "use": use,
             "authority_certificate_pem": self.certificate_pem,
             "authority_private_key_pem": self.private_key_pem,
+            "labels": labels,
         }
         return TlsSecret(name, args, opts)
 
@@ -97,8 +100,8 @@ class TlsSecretArgs(TypedDict):
 
     secret_name: pulumi.Input[str]
     """Name of the Secret."""
-    namespace: pulumi.Input[str]
-    """Namespace of the Secret. It exists already."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of the Secret. It exists already. Default: gloo-system, whence Gloo reads certificates."""
     dns_name: pulumi.Input[str]
     """Who the certificate is for: its only subject alternative name, by which the other side verifies it."""
     use: CertificateUse
@@ -107,6 +110,8 @@ class TlsSecretArgs(TypedDict):
     """Certificate of the authority that issues it. The Secret holds it as `ca.crt`: it is also the one that issues to the other side."""
     authority_private_key_pem: pulumi.Input[str]
     """Key of the authority. Secret."""
+    labels: NotRequired[Labels]
+    """Labels for the Secret; this project's own win."""
 
 
 class TlsSecret(pulumi.ComponentResource):
@@ -139,7 +144,11 @@ class TlsSecret(pulumi.ComponentResource):
         )
         secret = kubernetes.core.v1.Secret(
             f"{name}-secret",
-            metadata={"name": args["secret_name"], "namespace": args["namespace"], "labels": labels("certificates")},
+            metadata={
+                "name": args["secret_name"],
+                "namespace": args.get("namespace", GLOO_NAMESPACE),
+                "labels": labels("certificates", args.get("labels", NO_LABELS)),
+            },
             type="kubernetes.io/tls",
             string_data={
                 "tls.crt": certificate.cert_pem,

@@ -6,13 +6,14 @@ Upstreams. The token is that of an explicit token Secret, since Kubernetes makes
 
 import base64
 import json
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from service_failover import pods, rbac
-from service_failover.names import GLOO_NAMESPACE, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import GLOO_NAMESPACE
 
 ACCOUNT = "gloo-federation"
 CONTROLLER = "gloo-federation-controller"
@@ -30,10 +31,14 @@ class ClusterAccessArgs(TypedDict):
     """URL of the cluster's API server, as the management cluster reaches it."""
     certificate_authority: pulumi.Input[str]
     """CA of that API server: PEM in base64."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo in that cluster, which has to exist. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes; this project's own win."""
 
 
 class ClusterAccess(pulumi.ComponentResource):
-    """A ServiceAccount for Gloo Federation with the least it needs, in gloo-system, which has to exist."""
+    """A ServiceAccount for Gloo Federation with the least it needs, in Gloo's namespace."""
 
     kubeconfig: pulumi.Output[str]
     """Kubeconfig with the ServiceAccount's token. Secret."""
@@ -41,31 +46,31 @@ class ClusterAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:ClusterAccess", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
+        namespace = args.get("namespace", GLOO_NAMESPACE)
+        own = labels("registration", args.get("labels", NO_LABELS))
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-account",
-            metadata={"name": ACCOUNT, "namespace": GLOO_NAMESPACE, "labels": labels("registration")},
+            metadata={"name": ACCOUNT, "namespace": namespace, "labels": own},
             automount_service_account_token=False,
             opts=within,
         )
         rbac.allow_in_namespace(
             name,
-            namespace=GLOO_NAMESPACE,
+            namespace=namespace,
             role=CONTROLLER,
             account=ACCOUNT,
-            account_namespace=GLOO_NAMESPACE,
+            account_namespace=namespace,
             rules=namespace_rules(),
-            part="registration",
+            labels=own,
             opts=within,
         )
-        rbac.allow_in_cluster(
-            name, role=CONTROLLER, account=ACCOUNT, account_namespace=GLOO_NAMESPACE, rules=cluster_rules(), part="registration", opts=within
-        )
+        rbac.allow_in_cluster(name, role=CONTROLLER, account=ACCOUNT, account_namespace=namespace, rules=cluster_rules(), labels=own, opts=within)
         token = kubernetes.core.v1.Secret(
             f"{name}-token",
             metadata={
                 "name": TOKEN_SECRET,
-                "namespace": GLOO_NAMESPACE,
-                "labels": labels("registration"),
+                "namespace": namespace,
+                "labels": own,
                 "annotations": {"kubernetes.io/service-account.name": ACCOUNT, **TOKEN_ISSUED},
             },
             type="kubernetes.io/service-account-token",

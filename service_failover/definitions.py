@@ -10,18 +10,18 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.crds import custom_resource_definitions
-from service_failover.names import labels
+from service_failover.labels import NO_LABELS, Labels, labels
 
 ESTABLISHED = {"pulumi.com/waitFor": "condition=Established"}
 """Whoever depends on a definition can create objects of it at once; without this the first tries fail and are repeated seconds later."""
 
 
-def define(name: str, *, groups: Collection[str], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    """The definitions of the API `groups`, each a resource whose name begins with `name`."""
+def define(name: str, *, groups: Collection[str], given: Labels, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """The definitions of the API `groups`, each a resource whose name begins with `name`; `given`: the user's labels."""
     return [
         kubernetes.apiextensions.v1.CustomResourceDefinition(
             f"{name}-{definition['spec']['names']['singular']}-definition",
-            metadata=_metadata(definition["metadata"]),
+            metadata=_metadata(definition["metadata"], given),
             spec=definition["spec"],
             opts=opts,
         )
@@ -36,9 +36,9 @@ def _generated() -> list[dict[str, Any]]:
     return custom_resource_definitions()
 
 
-def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+def _metadata(metadata: dict[str, Any], given: Labels) -> dict[str, Any]:
     return {
         **metadata,
-        "labels": {**metadata.get("labels", {}), **labels("gloo")},
+        "labels": labels("gloo", given, own=metadata.get("labels", NO_LABELS)),
         "annotations": {**metadata.get("annotations", {}), **ESTABLISHED},
     }

@@ -1,16 +1,18 @@
 """Envoy's bootstraps: that of the gateway proxy, which learns the rest from gloo, and that of the sample app, which knows everything. No Pulumi.
 
-`$(NAME)` is replaced by Kubernetes when the container starts, as in every container argument.
+`$(NAME)` is replaced by Kubernetes when the container starts, as in every container argument: so a bootstrap is the same in every namespace.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from gloo_api.names import DEFAULT_PROXY, REGEX_MAX_PROGRAM_SIZE, proxy_role
 from service_failover.addressing import Addressing
 from service_failover.apps import HealthFilter
-from service_failover.names import APP_PORT, GLOO_NAMESPACE, XDS_SERVER_IDENTITY
+from service_failover.names import APP_PORT, xds_server_identity
 
 Config = dict[str, Any]
 
@@ -27,6 +29,8 @@ MAX_CONNECTIONS = 50_000
 READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
 """What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
 
+OWN_NAMESPACE = "$(POD_NAMESPACE)"
+"""Where a gateway proxy finds its gloo."""
 _HTTP = "envoy.extensions.filters.http"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -44,7 +48,7 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
             "id": "$(POD_NAME).$(POD_NAMESPACE)",
             "cluster": "gateway",
             "metadata": {
-                "role": proxy_role(DEFAULT_PROXY, GLOO_NAMESPACE),
+                "role": proxy_role(DEFAULT_PROXY, OWN_NAMESPACE),
                 # Where the network is shared with others, "all addresses" of a Gateway must mean the pod's own.
                 **({"bind_address": listen_address} if listen_address == "$(POD_IP)" else {}),
             },
@@ -135,6 +139,11 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
     }
 
 
+def as_argument(bootstrap: Config) -> str:
+    """A bootstrap as the value of Envoy's `--config-yaml`."""
+    return yaml.safe_dump(bootstrap, sort_keys=False)
+
+
 def _readiness_listener(address: str) -> Config:
     """Answers 200 to GET /ready by itself, and 404 to everything else."""
     ready = {"name": ":path", "string_match": {"exact": READINESS_PATH}}
@@ -165,7 +174,7 @@ def _xds_cluster() -> Config:
             "name": "envoy.transport_sockets.tls",
             "typed_config": _typed(
                 "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                sni=XDS_SERVER_IDENTITY,
+                sni=xds_server_identity(OWN_NAMESPACE),
                 common_tls_context=_identity_and_peer(alpn="h2"),
             ),
         },
@@ -205,7 +214,7 @@ def _identity_and_peer(*, alpn: str) -> Config:
         "tls_certificates": [{"certificate_chain": {"environment_variable": "XDS_TLS_CRT"}, "private_key": {"environment_variable": "XDS_TLS_KEY"}}],
         "validation_context": {
             "trusted_ca": {"environment_variable": "XDS_TLS_CA"},
-            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": XDS_SERVER_IDENTITY}}],
+            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": xds_server_identity(OWN_NAMESPACE)}}],
         },
     }
 

@@ -4,63 +4,85 @@ Unlike the guide's it serves listed names only, and accepts listed clients only:
 certificate of the authority could reach every Upstream of the cluster.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
-from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR
 
 
 class FailoverGatewayArgs(TypedDict):
     """Arguments of a FailoverGateway."""
 
     secret_name: NotRequired[pulumi.Input[str]]
-    """Secret in gloo-system: the server's certificate, and the authority (ca.crt) to verify clients with. Default: failover-downstream."""
-    server_names: Sequence[pulumi.Input[str]]
+    """Secret in Gloo's namespace: the server's certificate, and the authority (ca.crt) to verify clients with. Default: failover-downstream."""
+    server_names: pulumi.Input[Sequence[pulumi.Input[str]]]
     """The names (SNI) that it serves, `<upstream>_<namespace>`; others get no connection."""
-    client_identities: Sequence[pulumi.Input[str]]
+    client_identities: pulumi.Input[Sequence[pulumi.Input[str]]]
     """DNS names of the clients that it accepts; others get no connection."""
     node_port: NotRequired[pulumi.Input[int]]
     """Port of the Service on the nodes. Default: 32000, as in the guide."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes; this project's own win."""
 
 
 class FailoverGateway(pulumi.ComponentResource):
-    """Gloo's Gateway `failover-gateway` and the Service `failover`, in gloo-system."""
+    """Gloo's Gateway `failover-gateway` and the Service `failover`, in Gloo's namespace."""
+
+    gateway_name: pulumi.Output[str]
+    """Name of the Gateway, once it exists."""
+    service_name: pulumi.Output[str]
+    """Name of the Service, once it exists. Its load balancer's address is what Gloo Federation sends other clusters to."""
 
     def __init__(self, name: str, args: FailoverGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:FailoverGateway", name, None, opts)
-        kubernetes.apiextensions.CustomResource(
+        namespace, given = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS)
+        gateway = kubernetes.apiextensions.CustomResource(
             f"{name}-gateway",
             api_version="gateway.solo.io/v1",
             kind="Gateway",
-            metadata={"name": "failover-gateway", "namespace": GLOO_NAMESPACE, "labels": {**labels("failover-gateway"), "app": "gloo"}},
+            metadata={
+                "name": "failover-gateway",
+                "namespace": namespace,
+                "labels": labels("failover-gateway", given, own={"app": "gloo"}),
+            },
             spec=gateway_spec(
-                secret=args.get("secret_name", DOWNSTREAM_SECRET), server_names=args["server_names"], client_identities=args["client_identities"]
+                secret={"name": args.get("secret_name", DOWNSTREAM_SECRET), "namespace": namespace},
+                server_names=args["server_names"],
+                client_identities=args["client_identities"],
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        kubernetes.core.v1.Service(
+        service = kubernetes.core.v1.Service(
             f"{name}-service",
             metadata={
                 "name": "failover",
-                "namespace": GLOO_NAMESPACE,
-                "labels": {**labels("failover-gateway"), "app": "gloo", "gateway-proxy-id": DEFAULT_PROXY, "gloo": DEFAULT_PROXY},
+                "namespace": namespace,
+                "labels": labels("failover-gateway", given, own={"app": "gloo", "gateway-proxy-id": DEFAULT_PROXY, "gloo": DEFAULT_PROXY}),
                 # Gloo Federation waits for the address, and a FailoverScheme for Gloo Federation.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
             spec=service_spec(node_port=args.get("node_port", 32000)),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.register_outputs({})
+        self.gateway_name = gateway.metadata["name"]
+        self.service_name = service.metadata["name"]
+        self.register_outputs({"gateway_name": self.gateway_name, "service_name": self.service_name})
 
 
 def gateway_spec(
-    *, secret: pulumi.Input[str], server_names: Sequence[pulumi.Input[str]], client_identities: Sequence[pulumi.Input[str]]
+    *,
+    secret: Mapping[str, pulumi.Input[str]],
+    server_names: pulumi.Input[Sequence[pulumi.Input[str]]],
+    client_identities: pulumi.Input[Sequence[pulumi.Input[str]]],
 ) -> dict[str, Any]:
-    """Spec of the guide's TCP Gateway, with the two allow-lists."""
+    """Spec of the guide's TCP Gateway, with the two allow-lists. `secret`: name and namespace."""
     return {
         "bindAddress": "::",
         "bindPort": FAILOVER_PORT,
@@ -70,9 +92,9 @@ def gateway_spec(
                 {
                     "name": "failover",
                     "sslConfig": {
-                        "secretRef": {"name": secret, "namespace": GLOO_NAMESPACE},
-                        "sniDomains": list(server_names),
-                        "verifySubjectAltName": list(client_identities),
+                        "secretRef": secret,
+                        "sniDomains": server_names,
+                        "verifySubjectAltName": client_identities,
                     },
                     "destination": {"forwardSniClusterName": {}},
                 }

@@ -6,30 +6,35 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE
 
 IN_FORCE = {"pulumi.com/waitFor": 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}'}
 """Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before."""
 
 
 class TierMember(TypedDict):
-    """Upstreams of gloo-system in one of the registered clusters, which take over together with the other members of their tier."""
+    """Upstreams in one of the registered clusters, which take over together with the other members of their tier."""
 
     cluster: pulumi.Input[str]
     """Name of the cluster, as it is registered."""
     upstreams: Sequence[pulumi.Input[str]]
     """Names of the Upstreams."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of the Upstreams, that of Gloo. Default: gloo-system."""
     weight: NotRequired[pulumi.Input[int]]
     """Share of the tier's traffic, against those of its other members. The primary's Upstream has to weight localities. Default: equal shares."""
 
 
 class ClusterUpstream(TypedDict):
-    """An Upstream of gloo-system in one of the registered clusters."""
+    """An Upstream in one of the registered clusters."""
 
     cluster: pulumi.Input[str]
     """Name of the cluster, as it is registered."""
     upstream: pulumi.Input[str]
     """Name of the Upstream."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of the Upstream, that of Gloo. Default: gloo-system."""
 
 
 class FailoverSchemeArgs(TypedDict):
@@ -38,34 +43,48 @@ class FailoverSchemeArgs(TypedDict):
     primary: ClusterUpstream
     """Who serves as long as it is healthy."""
     tiers: Sequence[Sequence[TierMember]]
-    """Who takes over: the first tier that is healthy, all of its members together."""
+    """Who takes over: the first tier that is healthy, all of its members together. Plain lists, of members whose fields may be outputs."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo Federation. Default: gloo-fed."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes; this project's own win."""
 
 
 class FailoverScheme(pulumi.ComponentResource):
-    """Gloo Federation's FailoverScheme `failover-scheme` in gloo-fed."""
+    """Gloo Federation's FailoverScheme `failover-scheme`."""
+
+    scheme_name: pulumi.Output[str]
+    """Name of the FailoverScheme, once it is in force."""
 
     def __init__(self, name: str, args: FailoverSchemeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:FailoverScheme", name, None, opts)
-        kubernetes.apiextensions.CustomResource(
+        scheme = kubernetes.apiextensions.CustomResource(
             f"{name}-scheme",
             api_version="fed.solo.io/v1",
             kind="FailoverScheme",
-            metadata={"name": "failover-scheme", "namespace": FED_NAMESPACE, "labels": labels("failover-scheme"), "annotations": IN_FORCE},
+            metadata={
+                "name": "failover-scheme",
+                "namespace": args.get("namespace", FED_NAMESPACE),
+                "labels": labels("failover-scheme", args.get("labels", NO_LABELS)),
+                "annotations": IN_FORCE,
+            },
             spec=scheme_spec(args),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="2m", update="2m")),
         )
-        self.register_outputs({})
+        self.scheme_name = scheme.metadata["name"]
+        self.register_outputs({"scheme_name": self.scheme_name})
 
 
 def scheme_spec(args: FailoverSchemeArgs) -> dict[str, Any]:
     """Spec of the FailoverScheme. Each tier is a group: within a group, Upstreams share the traffic."""
     primary = args["primary"]
     return {
-        "primary": {"clusterName": primary["cluster"], "name": primary["upstream"], "namespace": GLOO_NAMESPACE},
+        "primary": {"clusterName": primary["cluster"], "name": primary["upstream"], "namespace": primary.get("namespace", GLOO_NAMESPACE)},
         "failoverGroups": [{"priorityGroup": [_member(member) for member in tier]} for tier in args["tiers"]],
     }
 
 
 def _member(member: TierMember) -> dict[str, Any]:
     weight = {"localityWeight": member["weight"]} if "weight" in member else {}
-    return {"cluster": member["cluster"], "upstreams": [{"name": name, "namespace": GLOO_NAMESPACE} for name in member["upstreams"]], **weight}
+    namespace = member.get("namespace", GLOO_NAMESPACE)
+    return {"cluster": member["cluster"], "upstreams": [{"name": name, "namespace": namespace} for name in member["upstreams"]], **weight}

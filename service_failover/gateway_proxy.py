@@ -4,13 +4,13 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-import yaml
 
 from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
 from service_failover import envoy, pods
-from service_failover.addressing import Addressing
+from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.disruption import keep_available
-from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR
 from service_failover.stamps import stamp
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
@@ -21,20 +21,24 @@ ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingres
 class GatewayProxyArgs(TypedDict):
     """Arguments of a GatewayProxy."""
 
-    addressing: Addressing
-    """Where it listens, for others and for its own pod only: what the cluster says. Plain: the bootstrap depends on it."""
-    client_secret: str
+    addressing: NotRequired[pulumi.Input[Addressing]]
+    """Where it listens, for others and for its own pod only: what the cluster says. Default: what holds where each pod has a network of its own."""
+    client_secret: pulumi.Input[str]
     """Secret (tls.crt, tls.key, ca.crt) with which it presents itself to gloo."""
     client_certificate_pem: pulumi.Input[str]
     """The certificate in that Secret; when it is issued anew, the proxy starts anew."""
-    port: pulumi.Input[int]
-    """Port on which its Service offers HTTP."""
+    port: NotRequired[pulumi.Input[int]]
+    """Port on which its Service offers HTTP. Default: 8080."""
     replicas: NotRequired[int]
     """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of its gloo. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes, pods too; this project's own win."""
 
 
 class GatewayProxy(pulumi.ComponentResource):
-    """Envoy as Gloo's proxy `gateway-proxy`, in gloo-system."""
+    """Envoy as Gloo's proxy `gateway-proxy`, in Gloo's namespace."""
 
     address: pulumi.Output[str]
     """Address (IP or host name) that the cluster's load balancer gave to the Service."""
@@ -44,17 +48,23 @@ class GatewayProxy(pulumi.ComponentResource):
     def __init__(self, name: str, args: GatewayProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:GatewayProxy", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
-        metadata = {"name": DEFAULT_PROXY, "namespace": GLOO_NAMESPACE, "labels": labels(DEFAULT_PROXY)}
-        bootstrap = envoy.gateway_proxy_bootstrap(args["addressing"])
+        given = args.get("labels", NO_LABELS)
+        metadata = {"name": DEFAULT_PROXY, "namespace": args.get("namespace", GLOO_NAMESPACE), "labels": labels(DEFAULT_PROXY, given)}
+        addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
             metadata=metadata,
             spec=pods.deployment_spec(
                 selector=POD_LABELS,
-                labels=labels(DEFAULT_PROXY),
+                labels=labels(DEFAULT_PROXY, given, own=POD_LABELS),
                 annotations=stamp(args["client_certificate_pem"]),
                 service_account=None,  # it talks to gloo, never to the API server
-                containers=[proxy_container(bootstrap=bootstrap, client_secret=args["client_secret"])],
+                containers=[
+                    proxy_container(
+                        bootstrap=addressing.apply(lambda known: envoy.as_argument(envoy.gateway_proxy_bootstrap(known))),
+                        client_secret=args["client_secret"],
+                    )
+                ],
                 grace_seconds=10,
                 replicas=args.get("replicas", 1),
             ),
@@ -69,7 +79,7 @@ class GatewayProxy(pulumi.ComponentResource):
                 # The address is the load balancer's. A port on every node as well would be one more way in, and could take the failover Service's.
                 "allocateLoadBalancerNodePorts": False,
                 "selector": POD_LABELS,
-                "ports": [{"name": "http", "port": args["port"], "targetPort": HTTP_PORT, "protocol": "TCP"}],
+                "ports": [{"name": "http", "port": args.get("port", HTTP_PORT), "targetPort": HTTP_PORT, "protocol": "TCP"}],
             },
             opts=within,
         )
@@ -89,13 +99,13 @@ class GatewayProxy(pulumi.ComponentResource):
         self.register_outputs({"address": self.address, "port": self.port})
 
 
-def proxy_container(*, bootstrap: envoy.Config, client_secret: str) -> pods.Manifest:
+def proxy_container(*, bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str]) -> pods.Manifest:
     """The container of the proxy. The keys for its connections with gloo come as variables, which the bootstrap names."""
     return pods.container(
         name="envoy",
         image=ENVOY_IMAGE,
         user=pods.ENVOY_USER,
-        args=["--config-yaml", yaml.safe_dump(bootstrap, sort_keys=False), "--disable-hot-restart", "--log-level", "info"],
+        args=["--config-yaml", bootstrap, "--disable-hot-restart", "--log-level", "info"],
         env=[
             *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
             *pods.secret_env(client_secret, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),

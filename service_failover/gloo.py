@@ -1,7 +1,7 @@
 """Gloo in one cluster: the control plane that discovers Upstreams and programs the gateway proxy, and that proxy.
 
     Gloo
-    ├─ Namespace gloo-system, the definitions of gloo.solo.io and gateway.solo.io
+    ├─ Namespace, the definitions of gloo.solo.io and gateway.solo.io
     ├─ CertificateAuthority, TlsSecret gloo-xds-server, TlsSecret gloo-xds-client
     ├─ ServiceAccount gloo with its Roles, Deployment gloo, Service gloo
     └─ GatewayProxy
@@ -17,12 +17,22 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from service_failover import pods, rbac
-from service_failover.addressing import Addressing
+from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.certificates import CertificateAuthority, CertificateUse
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
 from service_failover.gateway_proxy import GatewayProxy
-from service_failover.names import CONTROL_PLANE_IMAGE, GLOO_NAMESPACE, HEALTH_PORT, XDS_CLIENT_IDENTITY, XDS_PORT, XDS_SERVER_IDENTITY, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import (
+    APP_NAMESPACE,
+    CONTROL_PLANE_IMAGE,
+    GLOO_NAMESPACE,
+    HEALTH_PORT,
+    HTTP_PORT,
+    XDS_PORT,
+    xds_client_identity,
+    xds_server_identity,
+)
 from service_failover.namespaces import own_namespace
 from service_failover.stamps import stamp
 
@@ -32,61 +42,74 @@ SELECTOR = {"gloo": "gloo"}
 
 
 class GlooArgs(TypedDict):
-    """Arguments of Gloo. Plain values: they shape command lines and decide which Roles there are."""
+    """Arguments of Gloo."""
 
-    addressing: Addressing
-    """Where the processes listen and how they are dialled: what the cluster says."""
-    watch_namespaces: Sequence[str]
-    """Namespaces whose Services become Upstreams, and whose Gateways and VirtualServices count. In gloo-system these count in any case."""
-    proxy_port: pulumi.Input[int]
-    """Port on which the proxy's Service offers HTTP."""
+    addressing: NotRequired[pulumi.Input[Addressing]]
+    """Where the processes listen and how they are dialled: what the cluster says. Default: what holds where each pod has a network of its own."""
+    watch_namespaces: NotRequired[Sequence[str]]
+    """Namespaces whose Services become Upstreams, and whose Gateways and VirtualServices count. Those of its own namespace count in any case.
+    Plain: they decide which Roles there are. Default: default."""
+    proxy_port: NotRequired[pulumi.Input[int]]
+    """Port on which the proxy's Service offers HTTP. Default: 8080."""
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
     replicas: NotRequired[int]
     """Pods of the control plane, and of the proxy. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     create_namespace: NotRequired[bool]
-    """Whether gloo-system is to be created. Plain: it decides whether there is a resource. Default: yes."""
+    """Whether the namespace is to be created. Plain: it decides whether there is a resource. Default: yes."""
+    namespace: NotRequired[str]
+    """Its own namespace, where it also writes the Upstreams that it discovers. Plain: it decides which Roles there are. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes, pods too; this project's own win."""
 
 
 class Gloo(pulumi.ComponentResource):
-    """Gloo's control plane and gateway proxy in gloo-system."""
+    """Gloo's control plane and gateway proxy, in a namespace of their own."""
 
-    foundation: list[pulumi.Resource]
-    """The namespace and the custom resource definitions: what an object of Gloo has to wait for."""
-    proxy: GatewayProxy
-    """The gateway proxy."""
+    namespace: pulumi.Output[str]
+    """Its namespace."""
+    proxy_address: pulumi.Output[str]
+    """Address (IP or host name) that the cluster's load balancer gave to the proxy's Service."""
+    proxy_port: pulumi.Output[int]
+    """Port of the proxy's Service."""
 
     def __init__(self, name: str, args: GlooArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:Gloo", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
-        namespace = own_namespace(name, namespace=GLOO_NAMESPACE, create=args.get("create_namespace", True), opts=own)
-        replicas = args.get("replicas", 1)
-        definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, opts=own)
-        self.foundation = [*namespace, *definitions]
+        place, given, replicas = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)
+        addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
+        namespace = own_namespace(name, namespace=place, create=args.get("create_namespace", True), given=given, opts=own)
+        definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, given=given, opts=own)
         within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
 
         authority = CertificateAuthority(f"{name}-xds-authority", {"common_name": "gloo xDS"}, pulumi.ResourceOptions(parent=self))
         # The proxy opens xDS streams to gloo, and gloo asks the proxy how its endpoints are.
         use = CertificateUse.PEER
-        server = authority.issue(f"{name}-xds-server", secret=SERVER_SECRET, dns_name=XDS_SERVER_IDENTITY, use=use, opts=within)
-        client = authority.issue(f"{name}-xds-client", secret=CLIENT_SECRET, dns_name=XDS_CLIENT_IDENTITY, use=use, opts=within)
+        server, client = (
+            authority.issue(f"{name}-xds-{side}", secret=secret, dns_name=identity, use=use, namespace=place, labels=given, opts=within)
+            for side, secret, identity in (
+                ("server", SERVER_SECRET, xds_server_identity(place)),
+                ("client", CLIENT_SECRET, xds_client_identity(place)),
+            )
+        )
 
-        metadata = {"name": "gloo", "namespace": GLOO_NAMESPACE, "labels": labels("gloo")}
+        own_labels = labels("gloo", given)
+        metadata = {"name": "gloo", "namespace": place, "labels": own_labels}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
-        watched = args["watch_namespaces"]
-        rules = {namespace_name: [*service_rules(), *object_rules()] for namespace_name in watched}
-        rules[GLOO_NAMESPACE] = [*rules.get(GLOO_NAMESPACE, object_rules()), *own_rules()]
+        watched = args.get("watch_namespaces", [APP_NAMESPACE])
+        rules = {each: [*service_rules(), *object_rules()] for each in watched}
+        rules[place] = [*rules.get(place, object_rules()), *own_rules()]
         permissions = [
             granted
-            for place, allowed in rules.items()
+            for where, allowed in rules.items()
             for granted in rbac.allow_in_namespace(
-                f"{name}-{place}",
-                namespace=place,
+                f"{name}-{where}",
+                namespace=where,
                 role="gloo",
                 account="gloo",
-                account_namespace=GLOO_NAMESPACE,
+                account_namespace=place,
                 rules=allowed,
-                part="gloo",
+                labels=own_labels,
                 opts=within,
             )
         ]
@@ -102,11 +125,14 @@ class Gloo(pulumi.ComponentResource):
             metadata=metadata,
             spec=pods.deployment_spec(
                 selector=SELECTOR,
-                labels=labels("gloo"),
+                labels=labels("gloo", given, own=SELECTOR),
                 annotations=stamp(server.certificate_pem),
                 service_account="gloo",
                 containers=[
-                    gloo_container(image=args.get("image", CONTROL_PLANE_IMAGE), watch_namespaces=watched, realise=args["addressing"]["realise"]),
+                    gloo_container(
+                        image=args.get("image", CONTROL_PLANE_IMAGE),
+                        arguments=addressing.apply(lambda known: gloo_arguments(watch_namespaces=watched, realise=known.get("realise"))),
+                    ),
                 ],
                 grace_seconds=10,
                 replicas=replicas,
@@ -114,35 +140,46 @@ class Gloo(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions, server]),
         )
         keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
-        self.proxy = GatewayProxy(
+        proxy = GatewayProxy(
             f"{name}-proxy",
             {
-                "addressing": args["addressing"],
+                "addressing": addressing,
                 "client_secret": CLIENT_SECRET,
                 "client_certificate_pem": client.certificate_pem,
-                "port": args["proxy_port"],
+                "port": args.get("proxy_port", HTTP_PORT),
                 "replicas": replicas,
+                "namespace": place,
+                "labels": given,
             },
             # Its pods learn gloo's address from the variables of a Service that was there before them.
             pulumi.ResourceOptions(parent=self, depends_on=[service, client]),
         )
-        self.register_outputs({})
+        self.foundation: list[pulumi.Resource] = [*namespace, *definitions]
+        """What an object of Gloo has to wait for, and no more: the namespace and the definitions. For Python only."""
+        self.namespace = pulumi.Output.from_input(place)
+        self.proxy_address, self.proxy_port = proxy.address, proxy.port
+        self.register_outputs({"namespace": self.namespace, "proxy_address": self.proxy_address, "proxy_port": self.proxy_port})
 
 
-def gloo_container(*, image: pulumi.Input[str], watch_namespaces: Sequence[str], realise: str | None) -> pods.Manifest:
+def gloo_arguments(*, watch_namespaces: Sequence[str], realise: str | None) -> list[str]:
+    """The command line of gloo's control plane. It works in the namespace of its pod."""
+    return [
+        "gloo",
+        "--namespace=$(POD_NAMESPACE)",
+        f"--watch-namespaces={','.join(watch_namespaces)}",
+        f"--xds-address=$(POD_IP):{XDS_PORT}",
+        f"--health-address=$(POD_IP):{HEALTH_PORT}",
+        *([f"--realise={realise}"] if realise else []),
+    ]
+
+
+def gloo_container(*, image: pulumi.Input[str], arguments: pulumi.Input[Sequence[str]]) -> pods.Manifest:
     """The container of gloo's control plane."""
     return pods.container(
         name="gloo",
         image=image,
         user=pods.NOBODY,
-        args=[
-            "gloo",
-            f"--namespace={GLOO_NAMESPACE}",
-            f"--watch-namespaces={','.join(watch_namespaces)}",
-            f"--xds-address=$(POD_IP):{XDS_PORT}",
-            f"--health-address=$(POD_IP):{HEALTH_PORT}",
-            *([f"--realise={realise}"] if realise else []),
-        ],
+        args=arguments,
         env=[
             *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
             *pods.secret_env(SERVER_SECRET, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),
@@ -161,7 +198,7 @@ def service_rules() -> list[pods.Manifest]:
 
 
 def object_rules() -> list[pods.Manifest]:
-    """What gloo may do there and in gloo-system: read what it translates, and report on it."""
+    """What gloo may do there and in its own namespace: read what it translates, and report on it."""
     return [
         rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ),
         rbac.rule("gloo.solo.io", ["upstreams/status"], ["patch"]),
@@ -171,7 +208,7 @@ def object_rules() -> list[pods.Manifest]:
 
 
 def own_rules() -> list[pods.Manifest]:
-    """What gloo may do in gloo-system only: write the Upstreams that it discovers, read the certificates that they and Gateways name, and lead."""
+    """What gloo may do in its own namespace only: write the Upstreams that it discovers, read the certificates that objects name, and lead."""
     return [
         rbac.rule("gloo.solo.io", ["upstreams"], ["create", "patch", "delete"]),
         rbac.rule("", ["secrets"], rbac.READ),

@@ -8,7 +8,8 @@ import pulumi_kubernetes as kubernetes
 from service_failover import pods, rbac
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
-from service_failover.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, HEALTH_PORT, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, GLOO_NAMESPACE, HEALTH_PORT
 from service_failover.namespaces import own_namespace
 
 SELECTOR = {"gloo-fed": "gloo-fed"}
@@ -22,33 +23,39 @@ class GlooFedArgs(TypedDict):
     replicas: NotRequired[int]
     """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     create_namespace: NotRequired[bool]
-    """Whether gloo-fed is to be created. Plain: it decides whether there is a resource. Default: yes."""
+    """Whether the namespace is to be created. Plain: it decides whether there is a resource. Default: yes."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Its own namespace, where registrations and FailoverSchemes are too. Default: gloo-fed."""
+    gloo_namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo, the same in every registered cluster. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes, pods too; this project's own win."""
 
 
 class GlooFed(pulumi.ComponentResource):
-    """Gloo Federation's control plane in gloo-fed."""
+    """Gloo Federation's control plane, in a namespace of its own."""
 
-    foundation: list[pulumi.Resource]
-    """The namespace and the custom resource definitions: what a registration or a FailoverScheme has to wait for."""
+    namespace: pulumi.Output[str]
+    """Its namespace."""
 
     def __init__(self, name: str, args: GlooFedArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:GlooFed", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
-        namespace = own_namespace(name, namespace=FED_NAMESPACE, create=args.get("create_namespace", True), opts=own)
-        replicas = args.get("replicas", 1)
-        definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, opts=own)
-        self.foundation = [*namespace, *definitions]
+        place, given, replicas = args.get("namespace", FED_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)
+        namespace = own_namespace(name, namespace=place, create=args.get("create_namespace", True), given=given, opts=own)
+        definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, given=given, opts=own)
         within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
-        metadata = {"name": "gloo-fed", "namespace": FED_NAMESPACE, "labels": labels("gloo-fed")}
+        own_labels = labels("gloo-fed", given)
+        metadata = {"name": "gloo-fed", "namespace": place, "labels": own_labels}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
         permissions = rbac.allow_in_namespace(
             name,
-            namespace=FED_NAMESPACE,
+            namespace=place,
             role="gloo-fed",
             account="gloo-fed",
-            account_namespace=FED_NAMESPACE,
-            rules=fed_rules(),
-            part="gloo-fed",
+            account_namespace=place,
+            rules=fed_rules(place),
+            labels=own_labels,
             opts=within,
         )
         kubernetes.apps.v1.Deployment(
@@ -56,25 +63,35 @@ class GlooFed(pulumi.ComponentResource):
             metadata=metadata,
             spec=pods.deployment_spec(
                 selector=SELECTOR,
-                labels=labels("gloo-fed"),
+                labels=labels("gloo-fed", given, own=SELECTOR),
                 service_account="gloo-fed",
-                containers=[fed_container(image=args.get("image", CONTROL_PLANE_IMAGE))],
+                containers=[
+                    fed_container(image=args.get("image", CONTROL_PLANE_IMAGE), gloo_namespace=args.get("gloo_namespace", GLOO_NAMESPACE)),
+                ],
                 grace_seconds=10,
                 replicas=replicas,
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions]),
         )
         keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
-        self.register_outputs({})
+        self.foundation: list[pulumi.Resource] = [*namespace, *definitions]
+        """What a registration or a FailoverScheme has to wait for, and no more: the namespace and the definitions. For Python only."""
+        self.namespace = pulumi.Output.from_input(place)
+        self.register_outputs({"namespace": self.namespace})
 
 
-def fed_container(*, image: pulumi.Input[str]) -> pods.Manifest:
-    """The container of Gloo Federation's control plane."""
+def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str]) -> pods.Manifest:
+    """The container of Gloo Federation's control plane. It works in the namespace of its pod."""
     return pods.container(
         name="gloo-fed",
         image=image,
         user=pods.NOBODY,
-        args=["gloo-fed", f"--namespace={FED_NAMESPACE}", f"--health-address=$(POD_IP):{HEALTH_PORT}"],
+        args=[
+            "gloo-fed",
+            "--namespace=$(POD_NAMESPACE)",
+            pulumi.Output.concat("--gloo-namespace=", gloo_namespace),
+            f"--health-address=$(POD_IP):{HEALTH_PORT}",
+        ],
         env=pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
         ports={"health": HEALTH_PORT},
         cpu="100m",
@@ -84,8 +101,8 @@ def fed_container(*, image: pulumi.Input[str]) -> pods.Manifest:
     )
 
 
-def fed_rules() -> list[pods.Manifest]:
-    """What Gloo Federation may do, in its own namespace only. What it may do in a cluster, that cluster's registration says (`cluster_access`)."""
+def fed_rules(namespace: pulumi.Input[str]) -> list[pods.Manifest]:
+    """What Gloo Federation may do, in its own `namespace` only. What it may do in a cluster, that cluster's registration says (`cluster_access`)."""
     return [
         rbac.rule("", ["secrets"], rbac.READ),
         rbac.rule("multicluster.solo.io", ["kubernetesclusters"], rbac.READ),
@@ -97,5 +114,5 @@ def fed_rules() -> list[pods.Manifest]:
         *rbac.lease_rules("gloo-fed"),
         # Is it about to go for good? Then no scheme must wait for it.
         rbac.rule("apps", ["deployments"], ["get"], names=["gloo-fed"]),
-        rbac.rule("", ["namespaces"], ["get"], names=[FED_NAMESPACE]),
+        rbac.rule("", ["namespaces"], ["get"], names=[namespace]),
     ]

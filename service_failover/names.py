@@ -19,13 +19,21 @@ APP_NAMESPACE = "default"
 DOWNSTREAM_SECRET = "failover-downstream"  # noqa: S105 - the name of a Secret
 PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": DEFAULT_PROXY}
 """How the guide's Services select the pods of the gateway proxy."""
-XDS_SERVER_IDENTITY = f"gloo.{GLOO_NAMESPACE}.svc"
-XDS_CLIENT_IDENTITY = f"{DEFAULT_PROXY}.{GLOO_NAMESPACE}"
 XDS_PORT = 9977
 HEALTH_PORT = 9978
 HTTP_PORT = 8080
 FAILOVER_PORT = 15443
 APP_PORT = 10000
+
+
+def xds_server_identity(namespace: str) -> str:
+    """The DNS name in the certificate of the gloo in `namespace`, by which its proxies verify it."""
+    return f"gloo.{namespace}.svc"
+
+
+def xds_client_identity(namespace: str) -> str:
+    """The DNS name in the certificate of the gateway proxy in `namespace`, by which its gloo verifies it."""
+    return f"{DEFAULT_PROXY}.{namespace}"
 
 
 def server_identity(cluster: str) -> str:
@@ -50,8 +58,3 @@ def upstream_of(color: str) -> str:
 def sni_of(color: str) -> str:
     """The server name by which a failover gateway is asked for a coloured app: the name of Envoy's cluster there."""
     return cluster_name(upstream_of(color), GLOO_NAMESPACE)
-
-
-def labels(name: str) -> dict[str, str]:
-    """The labels on every object of this project; `name` says which part of it the object belongs to."""
-    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": PROJECT, "app.kubernetes.io/managed-by": "pulumi"}

@@ -23,7 +23,7 @@ def container(
     name: str,
     image: Any,
     user: int,
-    args: Sequence[str],
+    args: Any,
     env: Sequence[Manifest] = (),
     ports: Mapping[str, int],
     cpu: str,
@@ -33,13 +33,13 @@ def container(
 ) -> Manifest:
     """A container. `ports` are named TCP ports. `cpu` and `memory` are requested; the memory is the limit too (one on the CPU would add latency).
 
-    `image` may be an output of another resource.
+    `image` and `args` may be outputs of other resources.
     """
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "args": list(args),
+        "args": args,
         "env": list(env),
         "ports": [{"name": port, "containerPort": number, "protocol": "TCP"} for port, number in ports.items()],
         "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
@@ -58,8 +58,8 @@ def container(
 
 def deployment_spec(
     *,
-    selector: Mapping[str, str],
-    labels: Mapping[str, str],
+    selector: Mapping[str, Any],
+    labels: Any,
     annotations: Mapping[str, Any] | None = None,
     service_account: str | None,
     containers: Sequence[Manifest],
@@ -68,10 +68,11 @@ def deployment_spec(
 ) -> Manifest:
     """Spec of a Deployment; several replicas are spread over zones and nodes.
 
-    The pod's `annotations` change when it has to start anew; without `service_account` it has no token.
+    The pods' `labels` have those of the `selector` among them. Their `annotations` change when they have to start anew; without `service_account`
+    they have no token.
     """
     identity = {"automountServiceAccountToken": False} if service_account is None else {"serviceAccountName": service_account}
-    metadata: Manifest = {"labels": {**labels, **selector}}
+    metadata: Manifest = {"labels": labels}
     if annotations:
         metadata["annotations"] = dict(annotations)
     spread = {"topologySpreadConstraints": [_spread(key, selector) for key in TOPOLOGY]} if replicas > 1 else {}
@@ -85,7 +86,7 @@ def deployment_spec(
     }
 
 
-def _spread(topology_key: str, selector: Mapping[str, str]) -> Manifest:
+def _spread(topology_key: str, selector: Mapping[str, Any]) -> Manifest:
     """Not on one node or in one zone if it can be helped; where it cannot, better there than not at all."""
     return {"maxSkew": 1, "topologyKey": topology_key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": dict(selector)}}
 
@@ -105,6 +106,6 @@ def field_env(**fields: str) -> list[Manifest]:
     return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
 
 
-def secret_env(secret: str, **keys: str) -> list[Manifest]:
+def secret_env(secret: Any, **keys: str) -> list[Manifest]:
     """Variables from the keys of a Secret: `XDS_TLS_CRT="tls.crt"`."""
     return [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for name, key in keys.items()]

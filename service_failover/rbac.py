@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from service_failover.names import labels
+from service_failover.labels import Labels
 from service_failover.pods import Manifest
 
 READ = ["get", "list", "watch"]
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 
-def rule(group: str, resources: Sequence[str], verbs: Sequence[str], *, names: Sequence[str] = ()) -> Manifest:
+def rule(group: str, resources: Sequence[str], verbs: Sequence[str], *, names: Sequence[pulumi.Input[str]] = ()) -> Manifest:
     """Permission for `verbs` on `resources` of an API group (`""` is the core group); with `names`, on the objects of these names only."""
     return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)} | ({"resourceNames": list(names)} if names else {})
 
@@ -25,10 +25,18 @@ def lease_rules(name: str) -> list[Manifest]:
 
 
 def allow_in_namespace(
-    name: str, *, namespace: str, role: str, account: str, account_namespace: str, rules: Sequence[Manifest], part: str, opts: pulumi.ResourceOptions
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    role: str,
+    account: str,
+    account_namespace: pulumi.Input[str],
+    rules: Sequence[Manifest],
+    labels: Labels,
+    opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """A Role in `namespace` and its binding to a ServiceAccount. Both objects are called `role`; the names of both resources begin with `name`."""
-    metadata = {"name": role, "namespace": namespace, "labels": labels(part)}
+    metadata = {"name": role, "namespace": namespace, "labels": labels}
     return [
         kubernetes.rbac.v1.Role(f"{name}-role", metadata=metadata, rules=list(rules), opts=opts),
         kubernetes.rbac.v1.RoleBinding(
@@ -42,10 +50,17 @@ def allow_in_namespace(
 
 
 def allow_in_cluster(
-    name: str, *, role: str, account: str, account_namespace: str, rules: Sequence[Manifest], part: str, opts: pulumi.ResourceOptions
+    name: str,
+    *,
+    role: str,
+    account: str,
+    account_namespace: pulumi.Input[str],
+    rules: Sequence[Manifest],
+    labels: Labels,
+    opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """A ClusterRole, bound to a ServiceAccount in all of the cluster: for what no namespace holds."""
-    metadata = {"name": role, "labels": labels(part)}
+    metadata = {"name": role, "labels": labels}
     return [
         kubernetes.rbac.v1.ClusterRole(f"{name}-cluster-role", metadata=metadata, rules=list(rules), opts=opts),
         kubernetes.rbac.v1.ClusterRoleBinding(

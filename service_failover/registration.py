@@ -1,12 +1,13 @@
 """A cluster's registration with Gloo Federation. Lives in the management cluster; `cluster_access` is its counterpart in the registered one."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import IDENTITY_ANNOTATION
-from service_failover.names import FED_NAMESPACE, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import FED_NAMESPACE
 
 
 class RegistrationArgs(TypedDict):
@@ -18,14 +19,25 @@ class RegistrationArgs(TypedDict):
     """Kubeconfig with which Gloo Federation reaches the cluster. Secret."""
     gateway_identity: pulumi.Input[str]
     """DNS name in the certificate of the cluster's failover gateway. Proxies of other clusters accept no other there."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo Federation. Default: gloo-fed."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes; this project's own win."""
 
 
 class Registration(pulumi.ComponentResource):
-    """A KubernetesCluster in gloo-fed, and the Secret with its kubeconfig. The definitions and the namespace exist already."""
+    """A KubernetesCluster for Gloo Federation, and the Secret with its kubeconfig. The definitions and the namespace exist already."""
+
+    cluster_name: pulumi.Output[str]
+    """Name of the cluster, once it is registered."""
 
     def __init__(self, name: str, args: RegistrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:Registration", name, None, opts)
-        metadata = {"name": args["cluster_name"], "namespace": FED_NAMESPACE, "labels": labels("registration")}
+        metadata = {
+            "name": args["cluster_name"],
+            "namespace": args.get("namespace", FED_NAMESPACE),
+            "labels": labels("registration", args.get("labels", NO_LABELS)),
+        }
         secret = kubernetes.core.v1.Secret(
             f"{name}-kubeconfig",
             metadata=metadata,
@@ -33,7 +45,7 @@ class Registration(pulumi.ComponentResource):
             string_data={"kubeconfig": pulumi.Output.secret(args["kubeconfig"])},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        kubernetes.apiextensions.CustomResource(
+        cluster = kubernetes.apiextensions.CustomResource(
             f"{name}-cluster",
             api_version="multicluster.solo.io/v1alpha1",
             kind="KubernetesCluster",
@@ -41,4 +53,5 @@ class Registration(pulumi.ComponentResource):
             spec={"secretName": args["cluster_name"], "clusterDomain": "cluster.local"},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[secret]),
         )
-        self.register_outputs({})
+        self.cluster_name = cluster.metadata["name"]
+        self.register_outputs({"cluster_name": self.cluster_name})

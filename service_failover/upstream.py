@@ -6,18 +6,19 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import discovered_upstream_name
-from service_failover.names import GLOO_NAMESPACE, labels
+from service_failover.labels import NO_LABELS, Labels, labels
+from service_failover.names import APP_NAMESPACE, APP_PORT, GLOO_NAMESPACE
 
 
 class HealthCheckedUpstreamArgs(TypedDict):
     """Arguments of a HealthCheckedUpstream. Durations are in the JSON form of protobuf, such as `0.25s`."""
 
-    service_namespace: str
-    """Namespace of the Service behind it. Plain, as are the next two: they make the Upstream's name."""
-    service_name: str
-    """Name of the Service."""
-    service_port: int
-    """Port of the Service."""
+    service_name: pulumi.Input[str]
+    """Name of the Service behind it."""
+    service_namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of the Service. Default: default."""
+    service_port: NotRequired[pulumi.Input[int]]
+    """Port of the Service. Default: 10000, that of the sample app."""
     path: pulumi.Input[str]
     """What the check asks for; 200 is healthy."""
     interval: pulumi.Input[str]
@@ -30,10 +31,14 @@ class HealthCheckedUpstreamArgs(TypedDict):
     """Successes in a row after which it is healthy again. Default: 1, as in the guide."""
     weighted: NotRequired[bool]
     """Whether members of a failover tier share its traffic by their weights. Plain: it decides whether there is a field. Default: no."""
+    namespace: NotRequired[pulumi.Input[str]]
+    """Namespace of Gloo, where it discovers Upstreams. Default: gloo-system."""
+    labels: NotRequired[Labels]
+    """Labels for every object that it makes; this project's own win."""
 
 
 class HealthCheckedUpstream(pulumi.ComponentResource):
-    """The Upstream `<namespace>-<service>-<port>` in gloo-system, with an HTTP health check.
+    """The Upstream `<namespace>-<service>-<port>` in Gloo's namespace, with an HTTP health check.
 
     Gloo discovers it as well. Both apply it, each its own fields, and agree on those of the Service: it does not matter who is first, and Gloo
     Federation's `failover` in it belongs to neither.
@@ -44,12 +49,19 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HealthCheckedUpstreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:HealthCheckedUpstream", name, None, opts)
-        upstream_name = discovered_upstream_name(args["service_namespace"], args["service_name"], args["service_port"])
+        service = service_of(args)
+        upstream_name = pulumi.Output.all(service["serviceNamespace"], service["serviceName"], service["servicePort"]).apply(
+            lambda known: discovered_upstream_name(known[0], known[1], known[2])
+        )
         upstream = kubernetes.apiextensions.CustomResource(
             f"{name}-upstream",
             api_version="gloo.solo.io/v1",
             kind="Upstream",
-            metadata={"name": upstream_name, "namespace": GLOO_NAMESPACE, "labels": labels("upstream")},
+            metadata={
+                "name": upstream_name,
+                "namespace": args.get("namespace", GLOO_NAMESPACE),
+                "labels": labels("upstream", args.get("labels", NO_LABELS)),
+            },
             spec=upstream_spec(args),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -57,10 +69,19 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
         self.register_outputs({"upstream_name": self.upstream_name})
 
 
+def service_of(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
+    """The Service behind the Upstream, as its spec names it."""
+    return {
+        "serviceName": args["service_name"],
+        "serviceNamespace": args.get("service_namespace", APP_NAMESPACE),
+        "servicePort": args.get("service_port", APP_PORT),
+    }
+
+
 def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
     """Spec of the Upstream."""
     return {
-        "kube": {"serviceName": args["service_name"], "serviceNamespace": args["service_namespace"], "servicePort": args["service_port"]},
+        "kube": service_of(args),
         "healthChecks": [
             {
                 "timeout": args["timeout"],

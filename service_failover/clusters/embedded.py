@@ -75,7 +75,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
 
     def reachable(self, address: str) -> str:
         """`address` realised on loopback."""
-        return realised(address, self.addressing["realise"])
+        return realised(address, self.addressing.get("realise"))
 
     def owns_namespace(self, name: str) -> bool:
         """Nobody else creates any."""

@@ -65,7 +65,7 @@ class ExistingCluster(pulumi.ComponentResource):
 
     def reachable(self, address: str) -> str:
         """`address`: whoever has clusters has a network to them. Those of an embedded cluster are realised on loopback."""
-        return realised(address, self.addressing["realise"])
+        return realised(address, self.addressing.get("realise"))
 
     def owns_namespace(self, name: str) -> bool:
         """Whether the namespace is not there, or is this project's. Ends the program (pulumi.RunError) when the API server does not say."""

@@ -18,13 +18,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from test_gloo import CONTAINERS
 
 import toolchain
 from service_failover import envoy
-from service_failover.addressing import EMBEDDED, Addressing
+from service_failover.addressing import CONTAINERS, EMBEDDED, Addressing
 from service_failover.apps import HealthFilter
-from service_failover.bluegreen_app import echo_container, envoy_container
+from service_failover.bluegreen_app import echo_arguments, echo_container, envoy_container
 
 pytestmark = pytest.mark.envoy
 
@@ -125,8 +124,8 @@ def test_the_gateway_proxy_asks_gloo_for_changes_and_not_for_everything(addressi
 def running_app(folder: Path, *, address: str, health_filter: HealthFilter) -> Iterator[None]:
     """Blue's two containers, with their own arguments."""
     containers = {
-        "http-echo": echo_container(color="blue", addressing=EMBEDDED),
-        "envoy": envoy_container(addressing=EMBEDDED, health_filter=health_filter),
+        "http-echo": echo_container(arguments=echo_arguments("blue", EMBEDDED)),
+        "envoy": envoy_container(bootstrap=envoy.as_argument(sample_app_bootstrap(EMBEDDED, health_filter=health_filter))),
     }
     with ExitStack() as stack:
         for tool, container in containers.items():

@@ -11,13 +11,11 @@ from program_recorder import Recorder, Resource
 
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME
-from service_failover.addressing import EMBEDDED, Addressing
+from service_failover.addressing import CONTAINERS, EMBEDDED
 from service_failover.gloo import Gloo, object_rules, own_rules, service_rules
 from service_failover.gloo_fed import GlooFed, fed_rules
 
 pytestmark = pytest.mark.unit
-
-CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1", "realise": None}  # noqa: S104
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def test_a_definition_is_there_when_it_is_established(gloo: Recorder) -> None:
 def test_gloo_gets_the_command_line_of_an_embedded_cluster(gloo: Recorder) -> None:
     assert container(gloo, "gloo")["args"] == [
         "gloo",
-        "--namespace=gloo-system",
+        "--namespace=$(POD_NAMESPACE)",
         "--watch-namespaces=default",
         "--xds-address=$(POD_IP):9977",
         "--health-address=$(POD_IP):9978",
@@ -169,7 +167,7 @@ def test_gloo_writes_upstreams_in_its_own_namespace_only() -> None:
 
 
 def test_a_control_plane_may_hold_its_own_lease_and_no_other() -> None:
-    for name, rules in (("gloo", own_rules()), ("gloo-fed", fed_rules())):
+    for name, rules in (("gloo", own_rules()), ("gloo-fed", fed_rules("gloo-fed"))):
         leases = [rule for rule in rules if "leases" in rule["resources"]]
         named, unnamed = ([rule for rule in leases if ("resourceNames" in rule) is wanted] for wanted in (True, False))
         assert [rule["resourceNames"] for rule in named] == [[name]], "the Lease that its replicas contend for"
@@ -178,7 +176,7 @@ def test_a_control_plane_may_hold_its_own_lease_and_no_other() -> None:
 
 
 def test_gloo_fed_sees_of_its_own_namespace_only_whether_it_is_going() -> None:
-    about_itself = [rule for rule in fed_rules() if {"deployments", "namespaces"} & set(rule["resources"])]
+    about_itself = [rule for rule in fed_rules("gloo-fed") if {"deployments", "namespaces"} & set(rule["resources"])]
     assert [(rule["verbs"], rule["resourceNames"]) for rule in about_itself] == [(["get"], ["gloo-fed"])] * 2
 
 
@@ -191,12 +189,17 @@ def test_a_replica_is_told_its_name(gloo: Recorder, fed: Recorder) -> None:
 def test_gloo_fed_reads_kubeconfigs_in_its_own_namespace_only(fed: Recorder) -> None:
     assert not fed.of_kind("ClusterRole")
     assert roles(fed).keys() == {"gloo-fed"}
-    assert allowed(roles(fed)["gloo-fed"].inputs["rules"]) == allowed(fed_rules())
-    assert ("", "secrets", "create") not in allowed(fed_rules())
+    assert allowed(roles(fed)["gloo-fed"].inputs["rules"]) == allowed(fed_rules("gloo-fed"))
+    assert ("", "secrets", "create") not in allowed(fed_rules("gloo-fed"))
 
 
 def test_gloo_fed_gets_its_command_line(fed: Recorder) -> None:
-    assert container(fed, "gloo-fed")["args"] == ["gloo-fed", "--namespace=gloo-fed", "--health-address=$(POD_IP):9978"]
+    assert container(fed, "gloo-fed")["args"] == [
+        "gloo-fed",
+        "--namespace=$(POD_NAMESPACE)",
+        "--gloo-namespace=gloo-system",
+        "--health-address=$(POD_IP):9978",
+    ]
 
 
 def test_a_role_is_bound_to_the_account_that_it_is_for(gloo: Recorder, fed: Recorder) -> None:

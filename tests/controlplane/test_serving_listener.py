@@ -19,7 +19,7 @@ from controlplane.gloo.serving.proxies import NoAnswer, ProxyClient, Target
 from controlplane.peer_tls import client_context
 from service_failover import envoy
 from service_failover.addressing import EMBEDDED
-from service_failover.names import XDS_CLIENT_IDENTITY, XDS_SERVER_IDENTITY
+from service_failover.names import GLOO_NAMESPACE, xds_client_identity, xds_server_identity
 
 pytestmark = pytest.mark.envoy
 
@@ -27,6 +27,7 @@ ADDRESS = "127.0.77.3"
 """An address of this machine that nothing else listens on: the ports are the real ones."""
 PROXY = Target(name="gateway-proxy", address=f"{ADDRESS}:{envoy.STATUS_PORT}")
 AUTHORITY = Authority()
+SERVER, CLIENT = xds_server_identity(GLOO_NAMESPACE), xds_client_identity(GLOO_NAMESPACE)
 
 
 def context(name: str, *, authority: Authority = AUTHORITY) -> ssl.SSLContext:
@@ -40,8 +41,10 @@ async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]
     """Envoy with the gateway proxy's bootstrap. Without its xDS part: there is no gloo here, and its listeners would wait for one."""
     bootstrap = envoy.gateway_proxy_bootstrap(EMBEDDED)
     del bootstrap["dynamic_resources"]
-    text = yaml.safe_dump(bootstrap).replace("$(POD_IP)", ADDRESS).replace("$(GLOO_SERVICE_HOST)", ADDRESS)
-    pair = AUTHORITY.issue(XDS_CLIENT_IDENTITY)
+    text = (
+        yaml.safe_dump(bootstrap).replace("$(POD_IP)", ADDRESS).replace("$(GLOO_SERVICE_HOST)", ADDRESS).replace("$(POD_NAMESPACE)", GLOO_NAMESPACE)
+    )
+    pair = AUTHORITY.issue(CLIENT)
     process = await asyncio.create_subprocess_exec(
         *(find_envoy(), "--config-yaml", text.replace("$(GLOO_SERVICE_PORT_GRPC_XDS)", "9977")),
         *("--disable-hot-restart", "--concurrency", "1", "--log-path", str(tmp_path_factory.mktemp("proxy") / "log")),
@@ -63,14 +66,14 @@ async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]
 
 async def request(method: str, path: str) -> int:
     """The status that gloo's certificate gets."""
-    transport = httpx.AsyncHTTPTransport(verify=context(XDS_SERVER_IDENTITY))
+    transport = httpx.AsyncHTTPTransport(verify=context(SERVER))
     async with httpx.AsyncClient(transport=transport) as http:
-        response = await http.request(method, f"https://{PROXY.address}{path}", extensions={"sni_hostname": XDS_CLIENT_IDENTITY})
+        response = await http.request(method, f"https://{PROXY.address}{path}", extensions={"sni_hostname": CLIENT})
         return response.status_code
 
 
 async def test_gloo_asks_for_a_cluster_and_gets_its_endpoints() -> None:
-    client = ProxyClient(tls=context(XDS_SERVER_IDENTITY), server_name=XDS_CLIENT_IDENTITY)
+    client = ProxyClient(tls=context(SERVER), server_name=CLIENT)
     try:
         answer = await client.ask(PROXY, ["xds_cluster"])
     finally:
@@ -94,10 +97,10 @@ async def test_nothing_can_be_changed() -> None:
 @pytest.mark.parametrize(
     ("tls", "server_name"),
     [
-        (context("somebody-else.gloo-system.svc"), XDS_CLIENT_IDENTITY),
-        (context(XDS_CLIENT_IDENTITY), XDS_CLIENT_IDENTITY),
-        (context(XDS_SERVER_IDENTITY, authority=Authority("another CA")), XDS_CLIENT_IDENTITY),
-        (context(XDS_SERVER_IDENTITY), "some-other-proxy.gloo-system"),
+        (context("somebody-else.gloo-system.svc"), CLIENT),
+        (context(CLIENT), CLIENT),
+        (context(SERVER, authority=Authority("another CA")), CLIENT),
+        (context(SERVER), "some-other-proxy.gloo-system"),
     ],
     ids=["another name", "another proxy", "another authority", "the proxy is somebody else"],
 )
