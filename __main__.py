@@ -29,6 +29,7 @@ for name, cluster in clusters.items():
     gloo[name] = Gloo(f"{name}-gloo", {
         "addressing": cluster.addressing, "watch_namespaces": [names.APP_NAMESPACE], "proxy_port": settings.proxy_port,
         "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
+        "certificate_epoch": settings.certificates.control_plane_epoch,
     }, cluster.contents())  # fmt: skip
 federation = GlooFed("gloo-fed", {
     "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
@@ -43,7 +44,7 @@ for name, cluster in clusters.items():
     registrations.append(Registration(f"{name}-registration", registration_args, management.contents(depends_on=federation.foundation)))
 
 # Create the certificates and secrets for mTLS
-authority = CertificateAuthority("failover-authority", {"common_name": "service failover"})
+authority = CertificateAuthority("failover-authority", {"common_name": "service failover", **settings.certificates.authority_args})
 client_name, in_home = names.client_identity(primary.cluster), home.contents(depends_on=gloo[primary.cluster].foundation)
 client = authority.issue("failover-upstream", secret=UPSTREAM_SECRET, dns_name=client_name, use=CertificateUse.CLIENT, opts=in_home)
 
@@ -82,4 +83,5 @@ Route("route", {"prefix": "/", "upstream": upstream.upstream_name}, in_home)
 entry = gloo[primary.cluster]
 pulumi.export("proxyUrl", pulumi.Output.concat("http://", entry.proxy_address.apply(home.reachable), ":", entry.proxy_port.apply(str)))
 pulumi.export("kubeconfigs", pulumi.Output.secret({name: cluster.kubeconfig for name, cluster in clusters.items()}))
+pulumi.export("rotationEpoch", authority.reached_epoch)
 pulumi.export("contexts", {name: cluster.context for name, cluster in clusters.items()})

@@ -20,6 +20,7 @@ import pulumi.runtime.config as runtime_config
 import yaml
 
 from service_failover.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
+from service_failover.certificate_settings import CertificateSettings, read_certificates
 from service_failover.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
 from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import Section
@@ -27,6 +28,8 @@ from service_failover.reading import Section
 PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 PATH = re.compile(r"/[^\s#]*")
 IMAGE = re.compile(r"[a-z0-9][\w.\-/:@]*", re.ASCII)
+EPOCH_OUTPUT = "rotationEpoch"
+"""Name of the stack output that says which rotation epoch an update has reached: the next update may take one step from there."""
 
 
 class Edition(StrEnum):
@@ -57,6 +60,7 @@ class Settings:
     tiers: tuple[Tier, ...]
     """Who takes over from the primary: the first tier that is healthy."""
     health_check: HealthCheckSettings
+    certificates: CertificateSettings
     proxy_port: int
     replicas: int
     """Pods of each control plane and proxy."""
@@ -101,6 +105,7 @@ def load() -> Settings:
         return parse(
             with_defaults(written, declared=yaml.safe_load(PROJECT_FILE.read_text())["config"]),
             secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
+            reached_epoch=reached_epoch(),
         )
     except ConfigError as error:
         stack = pulumi.get_stack()
@@ -109,6 +114,16 @@ def load() -> Settings:
             f"The configuration of stack {stack} is refused; nothing was changed.\n{listed}\n"
             f"Correct Pulumi.{stack}.yaml, or: pulumi config set --stack {stack} --path '{pulumi.get_project()}:<key>' <value>"
         ) from None
+
+
+def reached_epoch() -> int | None:
+    """The rotation epoch that the last complete update reached, by the stack's outputs as they were before this one; None when there are none.
+
+    A stack whose outputs do not say was made before there were epochs, which is the first.
+    """
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    outputs = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value.get("outputs")
+    return int(outputs.get(EPOCH_OUTPUT, 1)) if outputs else None
 
 
 def with_defaults(document: Mapping[str, Any], *, declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,8 +143,11 @@ def decoded(value: str) -> Any:
         return value
 
 
-def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozenset()) -> Settings:
-    """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it."""
+def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozenset(), reached_epoch: int | None = None) -> Settings:
+    """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it.
+
+    `reached_epoch` is the rotation epoch of the last complete update, None when there was none.
+    """
     problems: list[str] = []
     root = Section(document, problems=problems, secret_keys=secret_keys)
     kind = root.choice("clusterKind", ClusterKind)
@@ -147,11 +165,12 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
         problems += tier_problems(tiers, apps)
     edition = root.choice("edition", Edition)
     health_check = root.section("healthCheck", _health_check)
+    certificates = root.section("certificates", partial(read_certificates, reached_epoch=reached_epoch))
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
     replicas = root.integer("replicas", lowest=1, highest=9)
     control_plane_image = root.text("controlPlaneImage", pattern=IMAGE, longest=255, allowed=f"an image, such as {CONTROL_PLANE_IMAGE}")
     root.finish()
-    if problems or health_check is None:
+    if problems or health_check is None or certificates is None:
         raise ConfigError(problems)
     return Settings(
         edition=edition,
@@ -159,6 +178,7 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
         apps=apps,
         tiers=plan_tiers(apps, tiers),
         health_check=health_check,
+        certificates=certificates,
         proxy_port=proxy_port,
         replicas=replicas,
         control_plane_image=control_plane_image,

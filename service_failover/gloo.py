@@ -18,7 +18,8 @@ import pulumi_kubernetes as kubernetes
 
 from service_failover import pods, rbac
 from service_failover.addressing import CONTAINERS, Addressing
-from service_failover.certificates import CertificateAuthority, CertificateUse
+from service_failover.certificate_settings import Lifetime
+from service_failover.certificates import CertificateAuthority, CertificateAuthorityArgs, CertificateUse
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
 from service_failover.gateway_proxy import GatewayProxy
@@ -39,6 +40,8 @@ from service_failover.stamps import stamp
 SERVER_SECRET = "gloo-xds-server"  # noqa: S105 - the name of a Secret
 CLIENT_SECRET = "gloo-xds-client"  # noqa: S105
 SELECTOR = {"gloo": "gloo"}
+YEAR = 365 * 24
+XDS_CERTIFICATE, XDS_AUTHORITY = Lifetime(validity=5 * YEAR, early=YEAR), Lifetime(validity=10 * YEAR, early=5 * YEAR)
 
 
 class GlooArgs(TypedDict):
@@ -55,6 +58,9 @@ class GlooArgs(TypedDict):
     """Image of the control plane. Default: that of this version."""
     replicas: NotRequired[int]
     """Pods of the control plane, and of the proxy. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
+    certificate_epoch: NotRequired[int]
+    """Generation of the keys with which gloo and the proxies prove to each other who they are: raise it by one to replace them all. Plain: resources
+    are named after it. Default: 1."""
     create_namespace: NotRequired[bool]
     """Whether the namespace is to be created. Plain: it decides whether there is a resource. Default: yes."""
     namespace: NotRequired[str]
@@ -82,7 +88,16 @@ class Gloo(pulumi.ComponentResource):
         definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, given=given, opts=own)
         within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
 
-        authority = CertificateAuthority(f"{name}-xds-authority", {"common_name": "gloo xDS"}, pulumi.ResourceOptions(parent=self))
+        # Both read their certificates when they start, so a new one costs a restart. It comes when `certificate_epoch` says so, not by surprise.
+        authority_args: CertificateAuthorityArgs = {
+            "common_name": "gloo xDS",
+            "rotation_epoch": args.get("certificate_epoch", 1),
+            "validity_hours": XDS_CERTIFICATE.validity,
+            "early_renewal_hours": XDS_CERTIFICATE.early,
+            "authority_validity_hours": XDS_AUTHORITY.validity,
+            "authority_early_renewal_hours": XDS_AUTHORITY.early,
+        }
+        authority = CertificateAuthority(f"{name}-xds-authority", authority_args, pulumi.ResourceOptions(parent=self))
         # The proxy opens xDS streams to gloo, and gloo asks the proxy how its endpoints are.
         use = CertificateUse.PEER
         server, client = (

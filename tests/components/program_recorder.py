@@ -82,7 +82,7 @@ class Recorder(mocks.Mocks):
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            mocks.set_mocks(self, project=PROJECT, stack=STACK, preview=self.preview, monitor=_Monitor(self))
+            mocks.set_mocks(self, project=PROJECT, stack=STACK, organization="organization", preview=self.preview, monitor=_Monitor(self))
             pulumi.runtime.set_all_config(
                 {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
             )

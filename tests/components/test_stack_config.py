@@ -8,10 +8,11 @@ from typing import Any
 import pulumi
 import pytest
 from conftest import default_config, run_program
+from program_recorder import Recorder
 
 from service_failover.apps import AppSettings, HealthFilter, TierMember
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
-from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, with_defaults
+from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, reached_epoch, with_defaults
 from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import duration
 
@@ -151,7 +152,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         "proxyport",
         8081,
         "proxyport: unknown key (its value is 8081); "
-        "allowed: apps, clusterKind, clusters, controlPlaneImage, edition, healthCheck, proxyPort, replicas, tiers",
+        "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, healthCheck, proxyPort, replicas, tiers",
     ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
@@ -201,6 +202,26 @@ REFUSED: list[tuple[str, Any, str]] = [
         'healthCheck.host: unknown key (its value is "a"); allowed: healthyThreshold, interval, path, timeout, unhealthyThreshold',
     ),
     ("controlPlaneImage", "", 'controlPlaneImage: "" is not allowed; allowed: an image, such as servicefailover/controlplane:0.1.0'),
+    ("certificates", 2, "certificates: 2 is not allowed; allowed: a mapping of keys to values"),
+    ("certificates.rotationEpoch", 0, "certificates.rotationEpoch: 0 is not allowed; allowed: a whole number from 1 to 1000000"),
+    ("certificates.validityHours", "90d", 'certificates.validityHours: "90d" is not allowed; allowed: a whole number from 1 to 876000'),
+    (
+        "certificates.earlyRenewalHours",
+        2160,
+        "certificates.earlyRenewalHours: 2160 is not allowed; allowed: less than validityHours (2160), or every update would renew",
+    ),
+    (
+        "certificates.authorityEarlyRenewalHours",
+        24,
+        "certificates.authorityEarlyRenewalHours: 24 is not allowed; "
+        "allowed: at least validityHours (2160), or a certificate could outlive that of its authority",
+    ),
+    (
+        "certificates.epoch",
+        2,
+        "certificates.epoch: unknown key (its value is 2); allowed: "
+        "authorityEarlyRenewalHours, authorityValidityHours, controlPlaneEpoch, earlyRenewalHours, rotationEpoch, validityHours",
+    ),
 ]
 
 
@@ -209,6 +230,45 @@ def test_what_is_not_allowed_is_refused_by_key_and_value(path: str, value: Any, 
     with pytest.raises(ConfigError) as refused:
         parse(changed(path, value))
     assert refused.value.problems == [problem], "one mistake gives one line, and it names key, value and what is allowed"
+
+
+@pytest.mark.parametrize(("reached", "epoch"), [(None, 7), (1, 1), (1, 2), (4, 5)])
+def test_a_rotation_is_one_step_from_the_last(reached: int | None, epoch: int) -> None:
+    assert parse(changed("certificates.rotationEpoch", epoch), reached_epoch=reached).certificates.rotation_epoch == epoch
+
+
+@pytest.mark.parametrize(("reached", "epoch"), [(1, 3), (3, 2), (3, 5)])
+def test_two_steps_at_once_or_one_back_are_refused(reached: int, epoch: int) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(changed("certificates.rotationEpoch", epoch), reached_epoch=reached)
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"certificates.rotationEpoch: {epoch} is not allowed; allowed: {reached}, or {reached + 1} to rotate."), (
+        "what runs does not trust certificates of that epoch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "reached"),
+    [({}, None), ({"rotationEpoch": 2}, 2), ({"proxyUrl": "http://127.77.192.1:8080"}, 1)],
+    ids=["never up", "at the second", "from before there were epochs"],
+)
+def test_the_step_is_counted_from_what_the_stack_says_of_itself(stored: dict[str, Any], reached: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(Recorder, "call", lambda _, args: asked.append((args.token, args.args)) or {"outputs": stored})
+    found: list[int | None] = []
+    Recorder().run(lambda: found.append(reached_epoch()))
+    assert found == [reached]
+    assert asked == [("pulumi:pulumi:readStackOutputs", {"name": "organization/service-failover/test"})], "its own outputs"
+
+
+def test_a_skipped_epoch_ends_the_program_before_anything_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorder, "call", lambda *_: {"outputs": {"rotationEpoch": 1}})
+    recorded = []
+    with pytest.raises(
+        pulumi.RunError, match=r"nothing was changed\.\n  - certificates\.rotationEpoch: 3 is not allowed; allowed: 1, or 2 to rotate"
+    ):
+        recorded.append(run_program(changes={"certificates": {"rotationEpoch": 3}}))
+    assert not recorded, "the program did not run to its end"
 
 
 def test_a_part_of_a_mapping_leaves_the_rest_at_its_default() -> None:
