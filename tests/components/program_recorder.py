@@ -7,6 +7,7 @@ uses it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,6 +89,10 @@ class Recorder(mocks.Mocks):
             )
             loop.run_until_complete(run_pulumi_func(lambda: program() and None))
             loop.run_until_complete(self._read_exports())
+        except BaseException:
+            # What a failed program leaves complains, with tracebacks, when it is collected: here, and not in the middle of something else.
+            gc.collect()
+            raise
         finally:
             loop.close()
             asyncio.set_event_loop(None)
