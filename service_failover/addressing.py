@@ -1,4 +1,4 @@
-"""Where processes of a cluster listen, and how an address of Kubernetes becomes one that can be dialled. It opens no socket."""
+"""Where processes of a cluster listen, and how others find them: addresses, Services, names. It opens no socket."""
 
 import ipaddress
 from typing import NotRequired, TypedDict
@@ -13,6 +13,10 @@ class Addressing(TypedDict):
     """Address on which a container listens for the containers of its own pod."""
     realise: NotRequired[str]
     """How addresses of pods and Services become ones that can be dialled, `CIDR=CIDR`. Absent where they can be as they are."""
+    service_type: NotRequired[str]
+    """Type of the Services that are reached from outside of the cluster, LoadBalancer or NodePort. Default: LoadBalancer."""
+    dns_policy: NotRequired[str]
+    """dnsPolicy of the pods that call other clusters. Default: ClusterFirst."""
 
 
 EMBEDDED: Addressing = {
@@ -25,6 +29,15 @@ EMBEDDED: Addressing = {
 
 CONTAINERS: Addressing = {"listen_address": "0.0.0.0", "loopback_address": "127.0.0.1"}  # noqa: S104 - a pod's own network
 """Where each pod has a network of its own."""
+
+KIND: Addressing = {
+    **CONTAINERS,
+    # No load balancer. Nodes of one Docker network reach each other, and this machine reaches the ports that a node maps.
+    "service_type": "NodePort",
+    # Docker tells nodes where the other clusters' nodes are, after a restart too. The cluster's own DNS could only pass the question on.
+    "dns_policy": "Default",
+}
+"""Where nodes are containers of one Docker network."""
 
 
 def realised(address: str, mapping: str | None) -> str:

@@ -26,6 +26,10 @@ class BlueGreenAppArgs(TypedDict):
     """What it answers: `blue` gives `"blue-pod"`, with the quotation marks, as in the guide."""
     addressing: NotRequired[pulumi.Input[Addressing]]
     """Where it listens, for others and for its own pod: what the cluster says. Default: what holds where each pod has a network of its own."""
+    echo_image: NotRequired[pulumi.Input[str]]
+    """Image of http-echo. Default: hashicorp/http-echo in the version that this one is tested with."""
+    envoy_image: NotRequired[pulumi.Input[str]]
+    """Image of Envoy. Default: envoyproxy/envoy in the version that this one is tested with."""
     health_filter: NotRequired[HealthFilter]
     """Which requests it answers with 503 while it is unhealthy. Plain: it is one of two. Default: everything."""
     namespace: NotRequired[pulumi.Input[str]]
@@ -62,8 +66,11 @@ class BlueGreenApp(pulumi.ComponentResource):
                 labels=placed["labels"],
                 service_account=None,
                 containers=[
-                    echo_container(arguments=pulumi.Output.all(color, addressing).apply(lambda known: echo_arguments(*known))),
-                    envoy_container(bootstrap=addressing.apply(bootstrap)),
+                    echo_container(
+                        image=args.get("echo_image", HTTP_ECHO_IMAGE),
+                        arguments=pulumi.Output.all(color, addressing).apply(lambda known: echo_arguments(*known)),
+                    ),
+                    envoy_container(image=args.get("envoy_image", ENVOY_IMAGE), bootstrap=addressing.apply(bootstrap)),
                 ],
                 grace_seconds=0,  # as in the guide: a killed app is gone at once, which is what a failover is about
             ),
@@ -98,11 +105,11 @@ def echo_arguments(color: str, addressing: Addressing) -> list[str]:
     return [f'-text="{color}-pod"', f"-listen={addressing['listen_address']}:{envoy.ECHO_PORT}"]
 
 
-def echo_container(*, arguments: pulumi.Input[Sequence[str]]) -> pods.Manifest:
+def echo_container(*, image: pulumi.Input[str], arguments: pulumi.Input[Sequence[str]]) -> pods.Manifest:
     """http-echo. Listening on all addresses it needs no variable, but gets it all the same: the argument refers to it on an embedded cluster."""
     return pods.container(
         name="echo",
-        image=HTTP_ECHO_IMAGE,
+        image=image,
         user=pods.NOBODY,
         args=arguments,
         env=pods.field_env(POD_IP="status.podIP"),
@@ -114,7 +121,7 @@ def echo_container(*, arguments: pulumi.Input[Sequence[str]]) -> pods.Manifest:
     )
 
 
-def envoy_container(*, bootstrap: pulumi.Input[str]) -> pods.Manifest:
+def envoy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str]) -> pods.Manifest:
     """The Envoy in front of it.
 
     Its probes connect and do not ask for /health, nor for the admin port's /ready: after /healthcheck/fail both say no, and an app that is not ready
@@ -122,7 +129,7 @@ def envoy_container(*, bootstrap: pulumi.Input[str]) -> pods.Manifest:
     """
     return pods.container(
         name="envoy",
-        image=ENVOY_IMAGE,
+        image=image,
         user=pods.ENVOY_USER,
         args=[
             "--config-yaml",

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
+from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR
 
@@ -18,6 +19,8 @@ from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESP
 class FailoverGatewayArgs(TypedDict):
     """Arguments of a FailoverGateway."""
 
+    addressing: NotRequired[pulumi.Input[Addressing]]
+    """How other clusters reach it: what the cluster says. Default: by a load balancer."""
     secret_name: NotRequired[pulumi.Input[str]]
     """Secret in Gloo's namespace: the server's certificate, and the authority (ca.crt) to verify clients with. Default: failover-downstream."""
     server_names: pulumi.Input[Sequence[pulumi.Input[str]]]
@@ -38,7 +41,7 @@ class FailoverGateway(pulumi.ComponentResource):
     gateway_name: pulumi.Output[str]
     """Name of the Gateway, once it exists."""
     service_name: pulumi.Output[str]
-    """Name of the Service, once it exists. Its load balancer's address is what Gloo Federation sends other clusters to."""
+    """Name of the Service, once it exists. Its load balancer's address, or that of the nodes, is what Gloo Federation sends other clusters to."""
 
     def __init__(self, name: str, args: FailoverGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service-failover:index:FailoverGateway", name, None, opts)
@@ -68,7 +71,9 @@ class FailoverGateway(pulumi.ComponentResource):
                 # Gloo Federation waits for the address, and a FailoverScheme for Gloo Federation.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
-            spec=service_spec(node_port=args.get("node_port", 32000)),
+            spec=pulumi.Output.all(args.get("addressing", CONTAINERS), args.get("node_port", 32000)).apply(
+                lambda known: service_spec(known[0], node_port=known[1])
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.gateway_name = gateway.metadata["name"]
@@ -103,10 +108,10 @@ def gateway_spec(
     }
 
 
-def service_spec(*, node_port: pulumi.Input[int]) -> dict[str, Any]:
-    """Spec of the guide's Service."""
+def service_spec(addressing: Addressing, *, node_port: int) -> dict[str, Any]:
+    """Spec of the guide's Service; a NodePort Service where the cluster has no load balancers."""
     return {
-        "type": "LoadBalancer",
+        "type": addressing.get("service_type", "LoadBalancer"),
         "selector": PROXY_SELECTOR,
         "sessionAffinity": "None",
         "ports": [{"name": FAILOVER_PORT_NAME, "port": FAILOVER_PORT, "targetPort": FAILOVER_PORT, "nodePort": node_port, "protocol": "TCP"}],

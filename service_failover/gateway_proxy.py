@@ -1,6 +1,6 @@
 """The gateway proxy: an Envoy that gets everything but its bootstrap from gloo, and the Service by which clients reach it."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -10,7 +10,7 @@ from service_failover import envoy, pods
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
-from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_SELECTOR
+from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_NODE_PORT, PROXY_SELECTOR
 from service_failover.stamps import stamp
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
@@ -22,13 +22,16 @@ class GatewayProxyArgs(TypedDict):
     """Arguments of a GatewayProxy."""
 
     addressing: NotRequired[pulumi.Input[Addressing]]
-    """Where it listens, for others and for its own pod only: what the cluster says. Default: what holds where each pod has a network of its own."""
+    """Where it listens, and how it is reached: what the cluster says. Default: what holds where each pod has a network of its own, and a Service can
+    have a load balancer."""
+    image: NotRequired[pulumi.Input[str]]
+    """Image of Envoy. Default: envoyproxy/envoy in the version that this one is tested with."""
     client_secret: pulumi.Input[str]
     """Secret (tls.crt, tls.key, ca.crt) with which it presents itself to gloo."""
     client_certificate_pem: pulumi.Input[str]
     """The certificate in that Secret; when it is issued anew, the proxy starts anew."""
     port: NotRequired[pulumi.Input[int]]
-    """Port on which its Service offers HTTP. Default: 8080."""
+    """Port on which its Service offers HTTP. A NodePort Service offers it on port 30080 of the nodes as well. Default: 8080."""
     replicas: NotRequired[int]
     """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     namespace: NotRequired[pulumi.Input[str]]
@@ -41,7 +44,7 @@ class GatewayProxy(pulumi.ComponentResource):
     """Envoy as Gloo's proxy `gateway-proxy`, in Gloo's namespace."""
 
     address: pulumi.Output[str]
-    """Address (IP or host name) that the cluster's load balancer gave to the Service."""
+    """Address (IP or host name) that the cluster's load balancer gave to the Service. "" where it has none, as a NodePort Service."""
     port: pulumi.Output[int]
     """Port of the Service."""
 
@@ -61,6 +64,7 @@ class GatewayProxy(pulumi.ComponentResource):
                 service_account=None,  # it talks to gloo, never to the API server
                 containers=[
                     proxy_container(
+                        image=args.get("image", ENVOY_IMAGE),
                         bootstrap=addressing.apply(lambda known: envoy.as_argument(envoy.gateway_proxy_bootstrap(known))),
                         client_secret=args["client_secret"],
                     )
@@ -73,14 +77,8 @@ class GatewayProxy(pulumi.ComponentResource):
         keep_available(name, metadata=metadata, selector=POD_LABELS, replicas=args.get("replicas", 1), opts=within)
         service = kubernetes.core.v1.Service(
             f"{name}-service",
-            metadata={**metadata, "annotations": ADDRESS_ASSIGNED},
-            spec={
-                "type": "LoadBalancer",
-                # The address is the load balancer's. A port on every node as well would be one more way in, and could take the failover Service's.
-                "allocateLoadBalancerNodePorts": False,
-                "selector": POD_LABELS,
-                "ports": [{"name": "http", "port": args.get("port", HTTP_PORT), "targetPort": HTTP_PORT, "protocol": "TCP"}],
-            },
+            metadata={**metadata, "annotations": addressing.apply(service_annotations)},
+            spec=pulumi.Output.all(addressing, args.get("port", HTTP_PORT)).apply(lambda known: service_spec(known[0], port=known[1])),
             opts=within,
         )
         # It has no address of its own: by it gloo finds every replica, to ask each how its endpoints are.
@@ -94,16 +92,31 @@ class GatewayProxy(pulumi.ComponentResource):
             },
             opts=within,
         )
-        self.address = service.status.apply(lambda status: _address(status.load_balancer.ingress[0]))
+        self.address = service.status.apply(_address)
         self.port = service.spec.apply(lambda spec: int(spec.ports[0].port))
         self.register_outputs({"address": self.address, "port": self.port})
 
 
-def proxy_container(*, bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str]) -> pods.Manifest:
+def service_annotations(addressing: Addressing) -> dict[str, str]:
+    """What Pulumi is to wait for: the load balancer's address where there is to be one."""
+    return ADDRESS_ASSIGNED if addressing.get("service_type", "LoadBalancer") == "LoadBalancer" else {"pulumi.com/skipAwait": "true"}
+
+
+def service_spec(addressing: Addressing, *, port: int) -> dict[str, Any]:
+    """Spec of the Service by which clients reach the proxy."""
+    ports = {"name": "http", "port": port, "targetPort": HTTP_PORT, "protocol": "TCP"}
+    service_type = addressing.get("service_type", "LoadBalancer")
+    if service_type == "LoadBalancer":
+        # The address is the load balancer's. A port on every node as well would be one more way in, and could take the failover Service's.
+        return {"type": service_type, "allocateLoadBalancerNodePorts": False, "selector": POD_LABELS, "ports": [ports]}
+    return {"type": service_type, "selector": POD_LABELS, "ports": [{**ports, "nodePort": PROXY_NODE_PORT}]}
+
+
+def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str]) -> pods.Manifest:
     """The container of the proxy. The keys for its connections with gloo come as variables, which the bootstrap names."""
     return pods.container(
         name="envoy",
-        image=ENVOY_IMAGE,
+        image=image,
         user=pods.ENVOY_USER,
         args=["--config-yaml", bootstrap, "--disable-hot-restart", "--log-level", "info"],
         env=[
@@ -119,6 +132,7 @@ def proxy_container(*, bootstrap: pulumi.Input[str], client_secret: pulumi.Input
     )
 
 
-def _address(ingress: kubernetes.core.v1.outputs.LoadBalancerIngress) -> str:
+def _address(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
     """Clouds give a host name or an IP."""
-    return str(ingress.ip or ingress.hostname)
+    given = status.load_balancer.ingress if status and status.load_balancer else None
+    return str(given[0].ip or given[0].hostname) if given else ""

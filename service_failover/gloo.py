@@ -27,6 +27,7 @@ from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import (
     APP_NAMESPACE,
     CONTROL_PLANE_IMAGE,
+    ENVOY_IMAGE,
     GLOO_NAMESPACE,
     HEALTH_PORT,
     HTTP_PORT,
@@ -48,7 +49,8 @@ class GlooArgs(TypedDict):
     """Arguments of Gloo."""
 
     addressing: NotRequired[pulumi.Input[Addressing]]
-    """Where the processes listen and how they are dialled: what the cluster says. Default: what holds where each pod has a network of its own."""
+    """Where the processes listen and how they are reached: what the cluster says. Default: what holds where each pod has a network of its own, and a
+    Service can have a load balancer."""
     watch_namespaces: NotRequired[Sequence[str]]
     """Namespaces whose Services become Upstreams, and whose Gateways and VirtualServices count. Those of its own namespace count in any case.
     Plain: they decide which Roles there are. Default: default."""
@@ -56,6 +58,8 @@ class GlooArgs(TypedDict):
     """Port on which the proxy's Service offers HTTP. Default: 8080."""
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
+    proxy_image: NotRequired[pulumi.Input[str]]
+    """Image of Envoy, for the proxy. Default: envoyproxy/envoy in the version that this one is tested with."""
     replicas: NotRequired[int]
     """Pods of the control plane, and of the proxy. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     certificate_epoch: NotRequired[int]
@@ -75,7 +79,7 @@ class Gloo(pulumi.ComponentResource):
     namespace: pulumi.Output[str]
     """Its namespace."""
     proxy_address: pulumi.Output[str]
-    """Address (IP or host name) that the cluster's load balancer gave to the proxy's Service."""
+    """Address (IP or host name) that the cluster's load balancer gave to the proxy's Service. "" where it has none, as a NodePort Service."""
     proxy_port: pulumi.Output[int]
     """Port of the proxy's Service."""
 
@@ -159,6 +163,7 @@ class Gloo(pulumi.ComponentResource):
             f"{name}-proxy",
             {
                 "addressing": addressing,
+                "image": args.get("proxy_image", ENVOY_IMAGE),
                 "client_secret": CLIENT_SECRET,
                 "client_certificate_pem": client.certificate_pem,
                 "port": args.get("proxy_port", HTTP_PORT),

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from service_failover import pods, rbac
+from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
@@ -18,6 +19,8 @@ SELECTOR = {"gloo-fed": "gloo-fed"}
 class GlooFedArgs(TypedDict):
     """Arguments of GlooFed. It is not told which clusters there are: they register."""
 
+    addressing: NotRequired[pulumi.Input[Addressing]]
+    """How it finds the API servers of other clusters: what its own cluster says. Default: what holds where each pod has a network of its own."""
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
     replicas: NotRequired[int]
@@ -43,6 +46,7 @@ class GlooFed(pulumi.ComponentResource):
         own = pulumi.ResourceOptions(parent=self)
         place, given, replicas = args.get("namespace", FED_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)
         namespace = own_namespace(name, namespace=place, create=args.get("create_namespace", True), given=given, opts=own)
+        addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
         definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, given=given, opts=own)
         within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
         own_labels = labels("gloo-fed", given)
@@ -70,6 +74,7 @@ class GlooFed(pulumi.ComponentResource):
                 ],
                 grace_seconds=10,
                 replicas=replicas,
+                dns_policy=addressing.apply(lambda known: known.get("dns_policy", "ClusterFirst")),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions]),
         )

@@ -23,6 +23,8 @@ XDS_PORT = 9977
 HEALTH_PORT = 9978
 HTTP_PORT = 8080
 FAILOVER_PORT = 15443
+PROXY_NODE_PORT = 30080
+"""Port of the nodes on which the gateway proxy serves HTTP, where it has no load balancer."""
 APP_PORT = 10000
 
 

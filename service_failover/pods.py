@@ -65,23 +65,25 @@ def deployment_spec(
     containers: Sequence[Manifest],
     grace_seconds: int,
     replicas: int = 1,
+    dns_policy: Any = None,
 ) -> Manifest:
     """Spec of a Deployment; several replicas are spread over zones and nodes.
 
     The pods' `labels` have those of the `selector` among them. Their `annotations` change when they have to start anew; without `service_account`
-    they have no token.
+    they have no token. `dns_policy`: whom they ask for names; None is Kubernetes's default, the cluster's own DNS.
     """
     identity = {"automountServiceAccountToken": False} if service_account is None else {"serviceAccountName": service_account}
     metadata: Manifest = {"labels": labels}
     if annotations:
         metadata["annotations"] = dict(annotations)
+    names = {"dnsPolicy": dns_policy} if dns_policy is not None else {}
     spread = {"topologySpreadConstraints": [_spread(key, selector) for key in TOPOLOGY]} if replicas > 1 else {}
     return {
         "replicas": replicas,
         "selector": {"matchLabels": dict(selector)},
         "template": {
             "metadata": metadata,
-            "spec": {**identity, "terminationGracePeriodSeconds": grace_seconds, **spread, "containers": list(containers)},
+            "spec": {**identity, **names, "terminationGracePeriodSeconds": grace_seconds, **spread, "containers": list(containers)},
         },
     }
 

@@ -124,8 +124,8 @@ def test_the_gateway_proxy_asks_gloo_for_changes_and_not_for_everything(addressi
 def running_app(folder: Path, *, address: str, health_filter: HealthFilter) -> Iterator[None]:
     """Blue's two containers, with their own arguments."""
     containers = {
-        "http-echo": echo_container(arguments=echo_arguments("blue", EMBEDDED)),
-        "envoy": envoy_container(bootstrap=envoy.as_argument(sample_app_bootstrap(EMBEDDED, health_filter=health_filter))),
+        "http-echo": echo_container(image="echo", arguments=echo_arguments("blue", EMBEDDED)),
+        "envoy": envoy_container(image="envoy", bootstrap=envoy.as_argument(sample_app_bootstrap(EMBEDDED, health_filter=health_filter))),
     }
     with ExitStack() as stack:
         for tool, container in containers.items():

@@ -7,11 +7,11 @@ from typing import Any
 import pulumi
 import pytest
 from conftest import InCluster
-from program_recorder import Recorder, Resource
+from program_recorder import UNKNOWN, Recorder, Resource
 
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME
-from service_failover.addressing import CONTAINERS, EMBEDDED
+from service_failover.addressing import CONTAINERS, EMBEDDED, KIND
 from service_failover.gloo import Gloo, object_rules, own_rules, service_rules
 from service_failover.gloo_fed import GlooFed, fed_rules
 
@@ -73,12 +73,38 @@ def test_where_addresses_can_be_dialled_gloo_is_not_told_to_change_them(in_clust
     assert not [argument for argument in container(program, "gloo")["args"] if argument.startswith("--realise")]
 
 
-def test_an_image_of_ones_own_is_used(in_cluster: InCluster) -> None:
-    image = "registry.example/controlplane:1"
-    program = in_cluster(
-        lambda options: Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 80, "image": image}, options)
-    )
+def test_images_of_ones_own_are_used(in_cluster: InCluster) -> None:
+    image, proxy_image = "registry.example/controlplane:1", "registry.example/envoy:1"
+    program = in_cluster(lambda options: Gloo("gloo", {"addressing": EMBEDDED, "image": image, "proxy_image": proxy_image}, options))
     assert container(program, "gloo")["image"] == image
+    assert container(program, "gateway-proxy")["image"] == proxy_image
+
+
+def test_without_load_balancers_the_proxy_is_a_port_of_the_nodes(in_cluster: InCluster) -> None:
+    made: list[Gloo] = []
+    program = in_cluster(lambda options: made.append(Gloo("gloo", {"addressing": KIND, "proxy_port": 80}, options)))
+    service = program.one("Service", "gateway-proxy")
+    assert service.inputs["spec"]["type"] == "NodePort", "there is no load balancer to wait for"
+    assert service.inputs["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP", "nodePort": 30080}]
+    assert "allocateLoadBalancerNodePorts" not in service.inputs["spec"], "the API server refuses it here"
+    assert service.metadata["annotations"] == {"pulumi.com/skipAwait": "true"}, "no address will come"
+    assert program.outputs[program.component("Gloo").urn]["proxy_address"] in ("", UNKNOWN), "and none is made up"
+
+
+def test_where_there_are_load_balancers_the_proxy_has_one_and_no_port_of_the_nodes(gloo: Recorder) -> None:
+    service = gloo.one("Service", "gateway-proxy")
+    assert service.inputs["spec"]["type"] == "LoadBalancer"
+    assert service.inputs["spec"]["allocateLoadBalancerNodePorts"] is False, "one more way in would be one too many"
+    assert service.metadata["annotations"] == {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}, "its address is an output"
+
+
+def test_federation_asks_the_nodes_resolver_where_only_that_knows_the_other_clusters(in_cluster: InCluster, fed: Recorder) -> None:
+    def policy(program: Recorder) -> str:
+        return str(program.one("Deployment", "gloo-fed").inputs["spec"]["template"]["spec"]["dnsPolicy"])
+
+    on_kind = in_cluster(lambda options: GlooFed("fed", {"addressing": KIND}, options))
+    assert policy(on_kind) == "Default", "Docker's DNS names the nodes of all clusters"
+    assert policy(fed) == "ClusterFirst", "elsewhere the cluster's DNS may know more than the node's"
 
 
 def test_the_keys_for_xds_come_from_secrets(gloo: Recorder) -> None:
