@@ -7,7 +7,7 @@ from service_failover import config, names
 from service_failover.bluegreen_app import BlueGreenApp
 from service_failover.certificates import CertificateAuthority, CertificateUse
 from service_failover.cluster_access import ClusterAccess
-from service_failover.clusters import create_cluster
+from service_failover.clusters import create_clusters
 from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
 from service_failover.gloo import Gloo
@@ -20,7 +20,7 @@ settings = config.load()
 primary, check = settings.primary, settings.health_check
 
 # The Kubernetes clusters
-clusters = {cluster.name: create_cluster(cluster) for cluster in settings.clusters}
+clusters = create_clusters(settings)
 home, management = clusters[primary.cluster], clusters[settings.management.name]
 
 # Gloo in each cluster, Gloo Federation in one
@@ -81,7 +81,7 @@ FailoverScheme("failover", {
 Route("route", {"prefix": "/", "upstream": upstream.upstream_name}, in_home)
 
 entry = gloo[primary.cluster]
-pulumi.export("proxyUrl", pulumi.Output.concat("http://", entry.proxy_address.apply(home.reachable), ":", entry.proxy_port.apply(str)))
+pulumi.export("proxyUrl", pulumi.Output.all(entry.proxy_address, entry.proxy_port).apply(lambda at: f"http://{home.reachable(*at)}"))
 pulumi.export("kubeconfigs", pulumi.Output.secret({name: cluster.kubeconfig for name, cluster in clusters.items()}))
 pulumi.export("rotationEpoch", authority.reached_epoch)
 pulumi.export("contexts", {name: cluster.context for name, cluster in clusters.items()})

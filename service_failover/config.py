@@ -21,13 +21,21 @@ import yaml
 
 from service_failover.apps import AppSettings, Tier, TierMember, app_problems, plan_tiers, read_app, read_tier_entry, tier_problems
 from service_failover.certificate_settings import CertificateSettings, read_certificates
-from service_failover.cluster_settings import ClusterKind, ClusterSettings, cluster_problems, read_cluster
+from service_failover.cluster_settings import (
+    ClusterKind,
+    ClusterSettings,
+    KindSettings,
+    cluster_problems,
+    host_port_problems,
+    read_cluster,
+    read_kind,
+    with_host_ports,
+)
 from service_failover.names import CONTROL_PLANE_IMAGE
-from service_failover.reading import Section
+from service_failover.reading import IMAGE, Section
 
 PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 PATH = re.compile(r"/[^\s#]*")
-IMAGE = re.compile(r"[a-z0-9][\w.\-/:@]*", re.ASCII)
 EPOCH_OUTPUT = "rotationEpoch"
 """Name of the stack output that says which rotation epoch an update has reached: the next update may take one step from there."""
 
@@ -65,6 +73,7 @@ class Settings:
     replicas: int
     """Pods of each control plane and proxy."""
     control_plane_image: str
+    kind: KindSettings
 
     @property
     def management(self) -> ClusterSettings:
@@ -169,8 +178,12 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
     replicas = root.integer("replicas", lowest=1, highest=9)
     control_plane_image = root.text("controlPlaneImage", pattern=IMAGE, longest=255, allowed=f"an image, such as {CONTROL_PLANE_IMAGE}")
+    kind_settings = root.section("kind", read_kind)
     root.finish()
-    if problems or health_check is None or certificates is None:
+    if not problems:
+        clusters = with_host_ports(clusters, first=proxy_port)
+        problems += host_port_problems(clusters)
+    if problems or health_check is None or kind_settings is None or certificates is None:
         raise ConfigError(problems)
     return Settings(
         edition=edition,
@@ -182,6 +195,7 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
         proxy_port=proxy_port,
         replicas=replicas,
         control_plane_image=control_plane_image,
+        kind=kind_settings,
     )
 
 

@@ -11,6 +11,8 @@ VERSION = "0.1.0"
 CONTROL_PLANE_IMAGE = f"servicefailover/controlplane:{VERSION}"
 ENVOY_IMAGE = "envoyproxy/envoy:v1.40.0"
 HTTP_ECHO_IMAGE = "hashicorp/http-echo:1.0.0"
+NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+"""The image of a kind cluster's node: that of kind 0.33, by digest."""
 
 GLOO_NAMESPACE = "gloo-system"
 FED_NAMESPACE = "gloo-fed"

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+IMAGE = re.compile(r"[a-z0-9][\w.\-/:@]*", re.ASCII)
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 DURATION = re.compile(r"(?P<number>\d{1,9}(\.\d{1,9})?)(?P<unit>ms|s)")

@@ -7,8 +7,12 @@ import pulumi_kubernetes as kubernetes
 
 from service_failover.addressing import Addressing
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
-from service_failover.clusters.embedded import EmbeddedCluster
+from service_failover.clusters.embedded import EmbeddedCluster, state_directory
 from service_failover.clusters.existing import ExistingCluster
+from service_failover.clusters.kind import KindCluster, require_machine
+from service_failover.config import Settings
+from service_failover.kind.document import kind_name, owner_of
+from service_failover.kind.preflight import Wanted
 
 
 class Cluster(Protocol):
@@ -31,8 +35,8 @@ class Cluster(Protocol):
     addressing: Addressing
     """Where its processes listen and how they are dialled."""
 
-    def reachable(self, address: str) -> str:
-        """The address under which this machine reaches `address`, the one of a Service of the cluster."""
+    def reachable(self, address: str, port: int) -> str:
+        """`host:port` by which this machine reaches the gateway proxy, whose Service has this address and port."""
 
     def owns_namespace(self, name: str) -> bool:
         """Whether the namespace is this stack's to create: it is not there, or it was made by this project."""
@@ -41,13 +45,42 @@ class Cluster(Protocol):
         """Options for a component in this cluster: it uses the cluster's provider, and goes when the cluster goes."""
 
 
-def create_cluster(settings: ClusterSettings) -> Cluster:
-    """The cluster that the settings describe."""
-    match settings.kind:
-        case ClusterKind.EMBEDDED:
-            return EmbeddedCluster(settings.name, {"cluster_name": settings.name, "region": settings.region, "zone": settings.zone})
-        case ClusterKind.EXISTING:
-            return ExistingCluster(
-                settings.name,
-                {"cluster_name": settings.name, "context": settings.context, "kubeconfig_file": settings.kubeconfig, "server": settings.server},
-            )
+def create_clusters(settings: Settings) -> dict[str, Cluster]:
+    """The clusters of the configuration, by name. Ends the program (pulumi.RunError) before it makes any, where this machine cannot have them."""
+    stack = pulumi.get_stack()
+    owner = owner_of(stack, state_directory())
+    kinds = {
+        cluster.name: Wanted(
+            index=index,
+            kind_name=kind_name(prefix=settings.kind.cluster_prefix, stack=stack, cluster=cluster.name),
+            owner=owner,
+            host_port=cluster.host_port,
+        )
+        for index, cluster in enumerate(settings.clusters)
+        if cluster.kind is ClusterKind.KIND
+    }
+    if kinds:
+        require_machine(list(kinds.values()))
+    return {
+        cluster.name: _create_cluster(cluster, kind=kinds.get(cluster.name), node_image=settings.kind.node_image) for cluster in settings.clusters
+    }
+
+
+def _create_cluster(cluster: ClusterSettings, *, kind: Wanted | None, node_image: str) -> Cluster:
+    name = cluster.name
+    if kind is not None:
+        return KindCluster(
+            name,
+            {
+                "cluster_name": name,
+                "kind_name": kind.kind_name,
+                "owner": kind.owner,
+                "region": cluster.region,
+                "zone": cluster.zone,
+                "host_port": kind.host_port,
+                "node_image": node_image,
+            },
+        )
+    if cluster.kind is ClusterKind.EMBEDDED:
+        return EmbeddedCluster(name, {"cluster_name": name, "region": cluster.region, "zone": cluster.zone})
+    return ExistingCluster(name, {"cluster_name": name, "context": cluster.context, "kubeconfig_file": cluster.kubeconfig, "server": cluster.server})

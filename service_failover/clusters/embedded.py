@@ -73,9 +73,9 @@ class EmbeddedCluster(pulumi.ComponentResource):
         self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
         self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
 
-    def reachable(self, address: str) -> str:
+    def reachable(self, address: str, port: int) -> str:
         """`address` realised on loopback."""
-        return realised(address, self.addressing.get("realise"))
+        return f"{realised(address, self.addressing.get('realise'))}:{port}"
 
     def owns_namespace(self, name: str) -> bool:
         """Nobody else creates any."""

@@ -63,9 +63,9 @@ class ExistingCluster(pulumi.ComponentResource):
         self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
         self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
 
-    def reachable(self, address: str) -> str:
+    def reachable(self, address: str, port: int) -> str:
         """`address`: whoever has clusters has a network to them. Those of an embedded cluster are realised on loopback."""
-        return realised(address, self.addressing.get("realise"))
+        return f"{realised(address, self.addressing.get('realise'))}:{port}"
 
     def owns_namespace(self, name: str) -> bool:
         """Whether the namespace is not there, or is this project's. Ends the program (pulumi.RunError) when the API server does not say."""
