@@ -13,7 +13,7 @@ from program_recorder import Recorder
 from service_failover.apps import AppSettings, HealthFilter, TierMember
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
 from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, reached_epoch, with_defaults
-from service_failover.names import CONTROL_PLANE_IMAGE
+from service_failover.names import CONTROL_PLANE_IMAGE, NODE_IMAGE
 from service_failover.reading import duration
 
 pytestmark = pytest.mark.unit
@@ -73,6 +73,40 @@ def test_a_cluster_that_exists_is_named_by_its_context() -> None:
     assert remote.server == "https://10.0.0.1:6443", "other clusters may reach the API server by another address than this machine"
     document["clusters"][1] = {"name": "remote", "kind": "existing"}
     assert parse(document).clusters[1].context == "remote", "the default is the cluster's name"
+
+
+def kind_clusters(*ports: int | None, proxy_port: int = 8080) -> dict[str, Any]:
+    """A kind cluster for each host port; None names none."""
+    clusters = [{"name": f"c{index}", "region": "r", "zone": "z", **({"hostPort": port} if port else {})} for index, port in enumerate(ports)]
+    clusters[0]["management"] = True
+    apps = [{"color": "blue", "cluster": "c0"}, {"color": "green", "cluster": "c1"}]
+    return default_config() | {"clusterKind": "kind", "clusters": clusters, "apps": apps, "proxyPort": proxy_port}
+
+
+def test_kind_clusters_get_host_ports_one_after_the_other() -> None:
+    assert [cluster.host_port for cluster in parse(kind_clusters(None, None)).clusters] == [8080, 8081], "proxyPort, and one more for each place"
+    assert [cluster.host_port for cluster in parse(kind_clusters(None, 9000, None)).clusters] == [8080, 9000, 8082], "one that is named is taken"
+    assert [cluster.host_port for cluster in parse(default_config()).clusters] == [0, 0], "an embedded cluster has addresses"
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (kind_clusters(8081, None), ": 8081 is used twice, by clusters[0] too; each needs its own"),
+        (kind_clusters(None, None, proxy_port=65535), ": 65536 is not allowed; allowed: a whole number from 1 to 65535"),
+    ],
+)
+def test_two_kind_clusters_cannot_share_a_host_port(document: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(document)
+    assert refused.value.problems == [f"clusters[1].hostPort (default: proxyPort, and one more for each place in the list){problem}"]
+
+
+def test_kind_clusters_have_a_name_and_an_image_by_default() -> None:
+    kind = parse(default_config()).kind
+    assert kind.node_image == NODE_IMAGE, "the component's default and the configuration's are one"
+    assert "@sha256:" in kind.node_image, "a tag can be moved"
+    assert (kind.cluster_prefix, kind.base_image) == ("failover", "")
 
 
 @pytest.mark.parametrize(
@@ -145,14 +179,14 @@ def test_an_app_may_answer_while_it_is_unhealthy() -> None:
 
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded, existing'),
+    ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded, kind, existing'),
     ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
-    ("clusterKind", ..., "clusterKind: missing; allowed: embedded, existing"),
+    ("clusterKind", ..., "clusterKind: missing; allowed: embedded, kind, existing"),
     (
         "proxyport",
         8081,
         "proxyport: unknown key (its value is 8081); "
-        "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, healthCheck, proxyPort, replicas, tiers",
+        "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, healthCheck, kind, proxyPort, replicas, tiers",
     ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
@@ -169,8 +203,12 @@ REFUSED: list[tuple[str, Any, str]] = [
         "clusters[1].region: \"us east\" is not allowed; allowed: 1 to 63 characters: letters, digits and inner '-', '_' or '.'",
     ),
     ("clusters[1].nodes", 3, "clusters[1].nodes: unknown key (its value is 3); allowed: kind, management, name, region, zone"),
-    ("clusters[1].kind", "aks", 'clusters[1].kind: "aks" is not allowed; allowed: embedded, existing'),
+    ("clusters[1].kind", "aks", 'clusters[1].kind: "aks" is not allowed; allowed: embedded, kind, existing'),
     ("clusters[1].context", "far", 'clusters[1].context: unknown key (its value is "far"); allowed: kind, management, name, region, zone'),
+    ("clusters[1].hostPort", 8080, "clusters[1].hostPort: unknown key (its value is 8080); allowed: kind, management, name, region, zone"),
+    ("kind.clusterPrefix", "My_", "kind.clusterPrefix: \"My_\" is not allowed; allowed: 1 to 20 characters: a-z, 0-9 and inner '-'"),
+    ("kind.nodeImage", "", 'kind.nodeImage: "" is not allowed; allowed: an image, such as kindest/node:v1.37.0'),
+    ("kind.image", "i", 'kind.image: unknown key (its value is "i"); allowed: baseImage, clusterPrefix, nodeImage'),
     ("replicas", 0, "replicas: 0 is not allowed; allowed: a whole number from 1 to 9"),
     ("clusters[0].management", "yes", 'clusters[0].management: "yes" is not allowed; allowed: true, false'),
     ("clusters[0].management", False, "clusters: management is true for []; it must be for exactly one cluster, where Gloo Federation is to run"),
