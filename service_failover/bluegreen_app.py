@@ -17,6 +17,7 @@ from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.apps import HealthFilter
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, service_of
+from service_failover.validation import ADDRESSING, COLOR, IMAGE, NAMESPACE, Plain, arguments, choice, label_map
 
 
 class BlueGreenAppArgs(TypedDict):
@@ -38,6 +39,18 @@ class BlueGreenAppArgs(TypedDict):
     """Labels for every object that it makes, pods too; this project's own win."""
 
 
+_checked = arguments(
+    BlueGreenAppArgs,
+    color=COLOR,
+    addressing=ADDRESSING,
+    echo_image=IMAGE,
+    envoy_image=IMAGE,
+    health_filter=Plain(choice(HealthFilter)),
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class BlueGreenApp(pulumi.ComponentResource):
     """Deployment `echo-<color>` and Service `service-<color>`."""
 
@@ -47,6 +60,7 @@ class BlueGreenApp(pulumi.ComponentResource):
     """Name of the Upstream that Gloo discovers for it, `<namespace>-service-<color>-10000`."""
 
     def __init__(self, name: str, args: BlueGreenAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:BlueGreenApp", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
         color = pulumi.Output.from_input(args["color"])

@@ -11,6 +11,7 @@ the program does (certificate_settings.py). Within an epoch, a certificate that 
 and name, the authority's too, so that what was issued before stays good.
 """
 
+import re
 from enum import StrEnum
 from typing import NotRequired, TypedDict
 
@@ -18,9 +19,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from service_failover.certificate_settings import Lifetime, lifetime_problems
+from service_failover.certificate_settings import LONGEST_HOURS, Lifetime, lifetime_problems
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, PROJECT
+from service_failover.validation import DNS_NAME, EPOCH, NAME, NAMESPACE, OBJECT, Plain, arguments, choice, integer, label_map, secret_text
 
 DAY = 24
 LEAF = Lifetime(validity=90 * DAY, early=30 * DAY)
@@ -65,6 +67,13 @@ class CertificateAuthorityArgs(LeafLifetimeArgs):
     """In so many last hours of its own certificate an update makes it anew. At least `validity_hours`. Default: a year."""
 
 
+_HOURS = integer(0, LONGEST_HOURS)
+_LEAF_RULES = {"rotation_epoch": EPOCH, "validity_hours": _HOURS, "early_renewal_hours": _HOURS}
+_checked_authority = arguments(
+    CertificateAuthorityArgs, common_name=NAME, authority_validity_hours=_HOURS, authority_early_renewal_hours=_HOURS, **_LEAF_RULES
+)
+
+
 class CertificateAuthority(pulumi.ComponentResource):
     """A private certificate authority: keys of up to three generations, and their self-signed certificates, which sign leaves and nothing below."""
 
@@ -76,8 +85,9 @@ class CertificateAuthority(pulumi.ComponentResource):
     """Certificates of the current, the next and the previous generation: what peers verify with."""
 
     def __init__(self, name: str, args: CertificateAuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked_authority(args)
         super().__init__("service-failover:index:CertificateAuthority", name, None, opts)
-        self._epoch = _epoch(args)
+        self._epoch = args.get("rotation_epoch", 1)
         leaf = _lifetime(args.get("validity_hours", LEAF.validity), args.get("early_renewal_hours", LEAF.early))
         own = _lifetime(args.get("authority_validity_hours", AUTHORITY.validity), args.get("authority_early_renewal_hours", AUTHORITY.early))
         self._leaf, self._own = leaf, pulumi.Output.all(leaf, own).apply(lambda both: _checked(leaf=both[0], authority=both[1]))
@@ -169,6 +179,20 @@ class TlsSecretArgs(LeafLifetimeArgs):
     """Labels for the Secret; this project's own win."""
 
 
+_checked_secret = arguments(
+    TlsSecretArgs,
+    secret_name=OBJECT,
+    namespace=NAMESPACE,
+    dns_name=DNS_NAME,
+    use=Plain(choice(CertificateUse)),
+    authority_certificate_pem=secret_text,
+    authority_private_key_pem=secret_text,
+    trusted_certificates_pem=secret_text,
+    labels=label_map,
+    **_LEAF_RULES,
+)
+
+
 class TlsSecret(pulumi.ComponentResource):
     """A certificate in a Kubernetes Secret of type kubernetes.io/tls: `tls.crt`, `tls.key`, and `ca.crt`, to verify the other side with."""
 
@@ -178,8 +202,9 @@ class TlsSecret(pulumi.ComponentResource):
     """Name of the Secret, once it exists and holds the certificate."""
 
     def __init__(self, name: str, args: TlsSecretArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked_secret(args)
         super().__init__("service-failover:index:TlsSecret", name, None, opts)
-        suffix = _suffix(_epoch(args))
+        suffix = _suffix(args.get("rotation_epoch", 1))
         lifetime = _lifetime(args.get("validity_hours", LEAF.validity), args.get("early_renewal_hours", LEAF.early))
         lifetime = lifetime.apply(lambda leaf: _checked(leaf=leaf))
         key = tls.PrivateKey(f"{name}-key{suffix}", algorithm=KEY_ALGORITHM, ecdsa_curve=KEY_CURVE, opts=pulumi.ResourceOptions(parent=self))
@@ -226,13 +251,6 @@ def _suffix(epoch: int) -> str:
     return "" if epoch == 1 else f"-{epoch}"
 
 
-def _epoch(args: LeafLifetimeArgs) -> int:
-    epoch = args.get("rotation_epoch", 1)
-    if epoch < 1:
-        raise pulumi.InputPropertyError("rotationEpoch", f"{epoch} is not allowed; allowed: a whole number from 1")
-    return epoch
-
-
 def _lifetime(validity: pulumi.Input[int], early: pulumi.Input[int]) -> pulumi.Output[Lifetime]:
     return pulumi.Output.all(validity, early).apply(lambda hours: Lifetime(validity=int(hours[0]), early=int(hours[1])))
 
@@ -240,5 +258,10 @@ def _lifetime(validity: pulumi.Input[int], early: pulumi.Input[int]) -> pulumi.O
 def _checked(*, leaf: Lifetime, authority: Lifetime | None = None) -> Lifetime:
     """The authority's lifetime, or the leaf's where no authority is given. Raises InputPropertyError."""
     for key, problem in lifetime_problems(leaf=leaf, authority=authority):
-        raise pulumi.InputPropertyError(key, problem)
+        raise pulumi.InputPropertyError(_as_argument(key), _as_argument(problem))
     return authority or leaf
+
+
+def _as_argument(text: str) -> str:
+    """`validityHours`, as the configuration calls it, as the argument is called: `validity_hours`."""
+    return re.sub("(?<=[a-z])[A-Z]", lambda found: f"_{found[0].lower()}", text)

@@ -14,6 +14,7 @@ import pulumi_kubernetes as kubernetes
 from service_failover import pods, rbac
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE
+from service_failover.validation import CLUSTER, NAMESPACE, SERVER, arguments, base64_text, label_map
 
 ACCOUNT = "gloo-federation"
 CONTROLLER = "gloo-federation-controller"
@@ -37,6 +38,16 @@ class ClusterAccessArgs(TypedDict):
     """Labels for every object that it makes; this project's own win."""
 
 
+_checked = arguments(
+    ClusterAccessArgs,
+    cluster_name=CLUSTER,
+    server=SERVER,
+    certificate_authority=base64_text,
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class ClusterAccess(pulumi.ComponentResource):
     """A ServiceAccount for Gloo Federation with the least it needs, in Gloo's namespace."""
 
@@ -44,6 +55,7 @@ class ClusterAccess(pulumi.ComponentResource):
     """Kubeconfig with the ServiceAccount's token. Secret."""
 
     def __init__(self, name: str, args: ClusterAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:ClusterAccess", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
         namespace = args.get("namespace", GLOO_NAMESPACE)

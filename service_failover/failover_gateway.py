@@ -14,6 +14,7 @@ from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR
+from service_failover.validation import ADDRESSING, DNS_NAME, NAMESPACE, OBJECT, PORT, SERVER_NAME, arguments, label_map, sequence
 
 
 class FailoverGatewayArgs(TypedDict):
@@ -35,6 +36,18 @@ class FailoverGatewayArgs(TypedDict):
     """Labels for every object that it makes; this project's own win."""
 
 
+_checked = arguments(
+    FailoverGatewayArgs,
+    addressing=ADDRESSING,
+    secret_name=OBJECT,
+    server_names=sequence(SERVER_NAME),
+    client_identities=sequence(DNS_NAME),
+    node_port=PORT,
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class FailoverGateway(pulumi.ComponentResource):
     """Gloo's Gateway `failover-gateway` and the Service `failover`, in Gloo's namespace."""
 
@@ -44,6 +57,7 @@ class FailoverGateway(pulumi.ComponentResource):
     """Name of the Service, once it exists. Its load balancer's address, or that of the nodes, is what Gloo Federation sends other clusters to."""
 
     def __init__(self, name: str, args: FailoverGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:FailoverGateway", name, None, opts)
         namespace, given = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS)
         gateway = kubernetes.apiextensions.CustomResource(

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE
+from service_failover.validation import CLUSTER, NAMESPACE, OBJECT, WEIGHT, Plain, arguments, label_map, record, sequence
 
 IN_FORCE = {"pulumi.com/waitFor": 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}'}
 """Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before."""
@@ -41,13 +42,19 @@ class FailoverSchemeArgs(TypedDict):
     """Arguments of a FailoverScheme."""
 
     primary: ClusterUpstream
-    """Who serves as long as it is healthy."""
+    """Who serves as long as it is healthy. A plain mapping, whose fields may be outputs."""
     tiers: Sequence[Sequence[TierMember]]
     """Who takes over: the first tier that is healthy, all of its members together. Plain lists, of members whose fields may be outputs."""
     namespace: NotRequired[pulumi.Input[str]]
     """Namespace of Gloo Federation. Default: gloo-fed."""
     labels: NotRequired[Labels]
     """Labels for every object that it makes; this project's own win."""
+
+
+_PRIMARY = Plain(record(ClusterUpstream, cluster=CLUSTER, upstream=OBJECT, namespace=NAMESPACE))
+_MEMBER = Plain(record(TierMember, cluster=CLUSTER, upstreams=Plain(sequence(OBJECT)), weight=WEIGHT, namespace=NAMESPACE))
+_TIERS = Plain(sequence(Plain(sequence(_MEMBER))))
+_checked = arguments(FailoverSchemeArgs, primary=_PRIMARY, tiers=_TIERS, namespace=NAMESPACE, labels=label_map)
 
 
 class FailoverScheme(pulumi.ComponentResource):
@@ -57,6 +64,7 @@ class FailoverScheme(pulumi.ComponentResource):
     """Name of the FailoverScheme, once it is in force."""
 
     def __init__(self, name: str, args: FailoverSchemeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:FailoverScheme", name, None, opts)
         scheme = kubernetes.apiextensions.CustomResource(
             f"{name}-scheme",

@@ -12,6 +12,7 @@ from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_NODE_PORT, PROXY_SELECTOR
 from service_failover.stamps import stamp
+from service_failover.validation import ADDRESSING, IMAGE, NAMESPACE, OBJECT, PORT, REPLICAS, arguments, label_map, secret_text
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
 ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
@@ -40,6 +41,19 @@ class GatewayProxyArgs(TypedDict):
     """Labels for every object that it makes, pods too; this project's own win."""
 
 
+_checked = arguments(
+    GatewayProxyArgs,
+    addressing=ADDRESSING,
+    image=IMAGE,
+    client_secret=OBJECT,
+    client_certificate_pem=secret_text,
+    port=PORT,
+    replicas=REPLICAS,
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class GatewayProxy(pulumi.ComponentResource):
     """Envoy as Gloo's proxy `gateway-proxy`, in Gloo's namespace."""
 
@@ -49,6 +63,7 @@ class GatewayProxy(pulumi.ComponentResource):
     """Port of the Service."""
 
     def __init__(self, name: str, args: GatewayProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:GatewayProxy", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
         given = args.get("labels", NO_LABELS)

@@ -37,6 +37,7 @@ from service_failover.names import (
 )
 from service_failover.namespaces import own_namespace
 from service_failover.stamps import stamp
+from service_failover.validation import ADDRESSING, EPOCH, FLAG, IMAGE, NAMESPACE, PORT, REPLICAS, Plain, arguments, label_map, sequence
 
 SERVER_SECRET = "gloo-xds-server"  # noqa: S105 - the name of a Secret
 CLIENT_SECRET = "gloo-xds-client"  # noqa: S105
@@ -73,6 +74,21 @@ class GlooArgs(TypedDict):
     """Labels for every object that it makes, pods too; this project's own win."""
 
 
+_checked = arguments(
+    GlooArgs,
+    addressing=ADDRESSING,
+    watch_namespaces=Plain(sequence(Plain(NAMESPACE))),
+    proxy_port=PORT,
+    image=IMAGE,
+    proxy_image=IMAGE,
+    certificate_epoch=EPOCH,
+    replicas=REPLICAS,
+    create_namespace=FLAG,
+    namespace=Plain(NAMESPACE),
+    labels=label_map,
+)
+
+
 class Gloo(pulumi.ComponentResource):
     """Gloo's control plane and gateway proxy, in a namespace of their own."""
 
@@ -84,6 +100,7 @@ class Gloo(pulumi.ComponentResource):
     """Port of the proxy's Service."""
 
     def __init__(self, name: str, args: GlooArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:Gloo", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         place, given, replicas = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)

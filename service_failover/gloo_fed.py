@@ -12,6 +12,7 @@ from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, GLOO_NAMESPACE, HEALTH_PORT
 from service_failover.namespaces import own_namespace
+from service_failover.validation import ADDRESSING, FLAG, IMAGE, NAMESPACE, REPLICAS, arguments, label_map
 
 SELECTOR = {"gloo-fed": "gloo-fed"}
 
@@ -35,6 +36,18 @@ class GlooFedArgs(TypedDict):
     """Labels for every object that it makes, pods too; this project's own win."""
 
 
+_checked = arguments(
+    GlooFedArgs,
+    addressing=ADDRESSING,
+    image=IMAGE,
+    replicas=REPLICAS,
+    create_namespace=FLAG,
+    namespace=NAMESPACE,
+    gloo_namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class GlooFed(pulumi.ComponentResource):
     """Gloo Federation's control plane, in a namespace of its own."""
 
@@ -42,6 +55,7 @@ class GlooFed(pulumi.ComponentResource):
     """Its namespace."""
 
     def __init__(self, name: str, args: GlooFedArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:GlooFed", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         place, given, replicas = args.get("namespace", FED_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)

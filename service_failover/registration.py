@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from gloo_api.names import IDENTITY_ANNOTATION
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import FED_NAMESPACE
+from service_failover.validation import CLUSTER, DNS_NAME, NAMESPACE, arguments, label_map, secret_text
 
 
 class RegistrationArgs(TypedDict):
@@ -25,6 +26,16 @@ class RegistrationArgs(TypedDict):
     """Labels for every object that it makes; this project's own win."""
 
 
+_checked = arguments(
+    RegistrationArgs,
+    cluster_name=CLUSTER,
+    kubeconfig=secret_text,
+    gateway_identity=DNS_NAME,
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class Registration(pulumi.ComponentResource):
     """A KubernetesCluster for Gloo Federation, and the Secret with its kubeconfig. The definitions and the namespace exist already."""
 
@@ -32,6 +43,7 @@ class Registration(pulumi.ComponentResource):
     """Name of the cluster, once it is registered."""
 
     def __init__(self, name: str, args: RegistrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:Registration", name, None, opts)
         metadata = {
             "name": args["cluster_name"],

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from gloo_api.names import DEFAULT_PROXY
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, HTTP_PORT
+from service_failover.validation import NAMESPACE, OBJECT, PATH, arguments, label_map
 
 
 class RouteArgs(TypedDict):
@@ -25,6 +26,9 @@ class RouteArgs(TypedDict):
     """Labels for every object that it makes; this project's own win."""
 
 
+_checked = arguments(RouteArgs, prefix=PATH, upstream=OBJECT, upstream_namespace=NAMESPACE, namespace=NAMESPACE, labels=label_map)
+
+
 class Route(pulumi.ComponentResource):
     """The VirtualService `default`, for all host names, and the HTTP Gateway `gateway-proxy`, in Gloo's namespace."""
 
@@ -34,6 +38,7 @@ class Route(pulumi.ComponentResource):
     """Name of the Gateway, once it exists."""
 
     def __init__(self, name: str, args: RouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:Route", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
         placed = {"namespace": args.get("namespace", GLOO_NAMESPACE), "labels": labels("route", args.get("labels", NO_LABELS))}

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from gloo_api.names import discovered_upstream_name
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, GLOO_NAMESPACE
+from service_failover.validation import FLAG, NAMESPACE, PATH, PORT, SERVICE, THRESHOLD, arguments, duration_text, label_map
 
 
 class HealthCheckedUpstreamArgs(TypedDict):
@@ -37,6 +38,22 @@ class HealthCheckedUpstreamArgs(TypedDict):
     """Labels for every object that it makes; this project's own win."""
 
 
+_checked = arguments(
+    HealthCheckedUpstreamArgs,
+    service_name=SERVICE,
+    service_namespace=NAMESPACE,
+    service_port=PORT,
+    path=PATH,
+    interval=duration_text,
+    timeout=duration_text,
+    unhealthy_threshold=THRESHOLD,
+    healthy_threshold=THRESHOLD,
+    weighted=FLAG,
+    namespace=NAMESPACE,
+    labels=label_map,
+)
+
+
 class HealthCheckedUpstream(pulumi.ComponentResource):
     """The Upstream `<namespace>-<service>-<port>` in Gloo's namespace, with an HTTP health check.
 
@@ -48,6 +65,7 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
     """Name of the Upstream, once it exists."""
 
     def __init__(self, name: str, args: HealthCheckedUpstreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:HealthCheckedUpstream", name, None, opts)
         service = service_of(args)
         upstream_name = pulumi.Output.all(service["serviceNamespace"], service["serviceName"], service["servicePort"]).apply(

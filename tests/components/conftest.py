@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import pulumi
-import pulumi_kubernetes as kubernetes
 import pytest
-import yaml
 from program_recorder import Recorder
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-InCluster = Callable[[Callable[[pulumi.ResourceOptions], object]], Recorder]
-
-
-def default_config() -> dict[str, Any]:
-    """The configuration of a stack that sets nothing: the defaults in Pulumi.yaml."""
-    project = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
-    return {key: declared["default"] for key, declared in project["config"].items()}
-
-
-def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = None) -> Recorder:
-    """`__main__.py` with the default configuration and `changes` to it."""
-    recorder = Recorder(preview=preview)
-    return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=default_config() | dict(changes or {}))
+from program_runs import InCluster, run_in_cluster, run_program
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +23,4 @@ def preview() -> Recorder:
 @pytest.fixture(scope="session", params=[False, True], ids=["update", "preview"])
 def in_cluster(request: pytest.FixtureRequest) -> InCluster:
     """Runs `build(options)`, where the options put a component into a cluster. Each test runs as an update and as a preview."""
-
-    def run(build: Callable[[pulumi.ResourceOptions], object]) -> Recorder:
-        return Recorder(preview=request.param).run(
-            lambda: build(pulumi.ResourceOptions(provider=kubernetes.Provider("cluster", kubeconfig="{}"))) and None
-        )
-
-    return run
+    return partial(run_in_cluster, preview=request.param)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from conftest import InCluster
 from program_recorder import UNKNOWN, Recorder
+from program_runs import InCluster
 
 from service_failover.certificates import CertificateAuthority, CertificateUse
 
@@ -99,21 +99,21 @@ def test_how_long_certificates_are_good_for_can_be_chosen(in_cluster: InCluster)
 @pytest.mark.parametrize(
     ("args", "key", "problem"),
     [
-        ({"rotation_epoch": 0}, "rotationEpoch", "0 is not allowed; allowed: a whole number from 1"),
+        ({"rotation_epoch": 0}, "rotation_epoch", "0 is not allowed; allowed: a whole number from 1 to 1000000"),
         (
             {"early_renewal_hours": 2160},
-            "earlyRenewalHours",
-            "2160 is not allowed; allowed: less than validityHours (2160), or every update would renew",
+            "early_renewal_hours",
+            "2160 is not allowed; allowed: less than validity_hours (2160), or every update would renew",
         ),
         (
             {"authority_early_renewal_hours": 87600},
-            "authorityEarlyRenewalHours",
-            "87600 is not allowed; allowed: less than authorityValidityHours (87600), or every update would renew",
+            "authority_early_renewal_hours",
+            "87600 is not allowed; allowed: less than authority_validity_hours (87600), or every update would renew",
         ),
         (
             {"authority_early_renewal_hours": 2159},
-            "authorityEarlyRenewalHours",
-            "2159 is not allowed; allowed: at least validityHours (2160), or a certificate could outlive that of its authority",
+            "authority_early_renewal_hours",
+            "2159 is not allowed; allowed: at least validity_hours (2160), or a certificate could outlive that of its authority",
         ),
     ],
 )

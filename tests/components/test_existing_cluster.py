@@ -11,8 +11,8 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from conftest import run_program
 from program_recorder import Recorder
+from program_runs import run_program
 
 from embedded.kubeconfig import kubeconfig as embedded_kubeconfig
 from service_failover.clusters import existing

@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from conftest import InCluster
 from program_recorder import UNKNOWN, Recorder, Resource
+from program_runs import InCluster
 
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import InCluster
 from program_recorder import Recorder
+from program_runs import InCluster
 
 from gloo_api import failover_scheme, gateway, upstream, virtual_service
 from service_failover.addressing import EMBEDDED
 from service_failover.apps import HealthFilter
 from service_failover.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
 from service_failover.failover_gateway import FailoverGateway
-from service_failover.failover_scheme import FailoverScheme
+from service_failover.failover_scheme import FailoverScheme, FailoverSchemeArgs
 from service_failover.route import Route
 from service_failover.upstream import HealthCheckedUpstream, HealthCheckedUpstreamArgs
 
@@ -27,6 +27,12 @@ CHECK: HealthCheckedUpstreamArgs = {
     "path": "/health",
     "interval": "1s",
     "timeout": "1s",
+}
+
+
+SCHEME: FailoverSchemeArgs = {
+    "primary": {"cluster": "local", "upstream": "default-service-blue-10000"},
+    "tiers": [[{"cluster": "remote", "upstreams": ["default-service-green-10000"]}]],
 }
 
 
@@ -139,16 +145,7 @@ def test_the_upstream_is_the_discovered_one_with_the_guides_health_check(in_clus
 
 
 def test_the_scheme_is_the_guides(in_cluster: InCluster) -> None:
-    program = in_cluster(
-        lambda options: FailoverScheme(
-            "failover",
-            {
-                "primary": {"cluster": "local", "upstream": "default-service-blue-10000"},
-                "tiers": [[{"cluster": "remote", "upstreams": ["default-service-green-10000"]}]],
-            },
-            options,
-        )
-    )
+    program = in_cluster(lambda options: FailoverScheme("failover", SCHEME, options))
     resource = program.one("FailoverScheme", "failover-scheme")
     assert resource.metadata["namespace"] == "gloo-fed"
     assert resource.inputs["spec"] == {
@@ -160,7 +157,7 @@ def test_the_scheme_is_the_guides(in_cluster: InCluster) -> None:
 
 
 def test_the_program_ends_when_the_scheme_is_in_force(in_cluster: InCluster) -> None:
-    program = in_cluster(lambda options: FailoverScheme("failover", {"primary": {"cluster": "a", "upstream": "u"}, "tiers": []}, options))
+    program = in_cluster(lambda options: FailoverScheme("failover", SCHEME, options))
     resource = program.one("FailoverScheme", "failover-scheme")
     assert (
         resource.metadata["annotations"]["pulumi.com/waitFor"]

@@ -7,8 +7,8 @@ import tomllib
 from collections import Counter
 
 import pytest
-from conftest import CHECKOUT, run_program
 from program_recorder import UNKNOWN, Recorder, Resource
+from program_runs import CHECKOUT, run_program
 
 from service_failover import names
 

@@ -6,8 +6,8 @@ import json
 
 import pulumi
 import pytest
-from conftest import InCluster
 from program_recorder import Recorder
+from program_runs import InCluster
 
 from gloo_api.kubernetes_cluster import KubernetesCluster
 from service_failover.cluster_access import ClusterAccess, cluster_rules, kubeconfig, namespace_rules

@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from conftest import default_config, run_program
 from program_recorder import Recorder
+from program_runs import default_config, run_program
 
 from service_failover.apps import AppSettings, HealthFilter, TierMember
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
