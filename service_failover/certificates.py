@@ -22,7 +22,7 @@ import pulumi_tls as tls
 from service_failover.certificate_settings import LONGEST_HOURS, Lifetime, lifetime_problems
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, PROJECT
-from service_failover.validation import DNS_NAME, EPOCH, NAME, NAMESPACE, OBJECT, Plain, arguments, choice, integer, label_map, secret_text
+from service_failover.validation import DNS_NAME, EPOCH, NAME, NAMESPACE, OBJECT, Plain, Rule, arguments, choice, integer, label_map, secret_text
 
 DAY = 24
 LEAF = Lifetime(validity=90 * DAY, early=30 * DAY)
@@ -68,7 +68,7 @@ class CertificateAuthorityArgs(LeafLifetimeArgs):
 
 
 _HOURS = integer(0, LONGEST_HOURS)
-_LEAF_RULES = {"rotation_epoch": EPOCH, "validity_hours": _HOURS, "early_renewal_hours": _HOURS}
+_LEAF_RULES: dict[str, Rule] = {"rotation_epoch": EPOCH, "validity_hours": _HOURS, "early_renewal_hours": _HOURS}
 _checked_authority = arguments(
     CertificateAuthorityArgs, common_name=NAME, authority_validity_hours=_HOURS, authority_early_renewal_hours=_HOURS, **_LEAF_RULES
 )

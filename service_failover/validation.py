@@ -88,6 +88,11 @@ def text(pattern: re.Pattern[str], allowed: str, *, longest: int = 4096) -> Rule
     return _rule(lambda value: isinstance(value, str) and len(value) <= longest and bool(pattern.fullmatch(value)), allowed)
 
 
+def optional(rule: Rule) -> Rule:
+    """As `rule` says, or "", which means the default."""
+    return lambda path, value: value if value == "" else rule(path, value)
+
+
 def integer(lowest: int, highest: int) -> Rule:
     """A whole number from `lowest` to `highest`."""
     return _rule(lambda value: type(value) is int and lowest <= value <= highest, f"a whole number from {lowest} to {highest}")
@@ -208,6 +213,9 @@ LABEL_NAME = text(_LABEL_NAME, "the name of a label, such as team or example.com
 LABEL = text(
     re.compile(rf"({LABEL_VALUE.pattern})?"), "the value of a label: up to 63 characters: letters, digits and inner '-', '_' or '.'", longest=63
 )
+TOPOLOGY = text(LABEL_VALUE, "1 to 63 characters: letters, digits and inner '-', '_' or '.', such as us-east-1", longest=63)
+CONTEXT = text(re.compile(r"\S(.*\S)?"), "the name of a context in the kubeconfig")
+ANYTHING = text(re.compile(r".*"), "text")
 FLAG = Plain(_rule(lambda value: isinstance(value, bool), "true, false"))
 PORT = integer(1, 65535)
 THRESHOLD = integer(1, 100)

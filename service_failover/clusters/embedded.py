@@ -17,6 +17,7 @@ from pulumi_command import local
 
 from service_failover.addressing import EMBEDDED, Addressing, realised
 from service_failover.clusters.provider import cluster_provider
+from service_failover.validation import CLUSTER, TOPOLOGY, Plain, arguments
 
 PROGRAM = Path(__file__).resolve().parents[2]
 """Directory that holds the packages `embedded`, `toolchain` and `controlplane`: a checkout, or the site-packages that this one is installed into."""
@@ -33,17 +34,27 @@ class EmbeddedClusterArgs(TypedDict):
     """Topology label of its node."""
 
 
+_checked = arguments(EmbeddedClusterArgs, cluster_name=Plain(CLUSTER), region=Plain(TOPOLOGY), zone=Plain(TOPOLOGY))
+
+
 class EmbeddedCluster(pulumi.ComponentResource):
     """A Kubernetes cluster of host processes, which lives in a directory of this stack. See `service_failover.clusters.Cluster` for its outputs."""
 
     kubeconfig: pulumi.Output[str]
+    """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
+    """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
+    """Changes when, and only when, the cluster is another one."""
     internal_address: pulumi.Output[str]
+    """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
+    """CA of the API server: PEM in base64, as in a kubeconfig. "": one that every client knows."""
     addressing: Addressing
+    """Where its processes listen and how they are reached."""
 
     def __init__(self, name: str, args: EmbeddedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:EmbeddedCluster", name, None, opts)
         self.cluster_name = args["cluster_name"]
         directory = state_directory() / pulumi.get_stack() / "clusters" / self.cluster_name
@@ -71,7 +82,15 @@ class EmbeddedCluster(pulumi.ComponentResource):
         )
         self.addressing = EMBEDDED
         self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
-        self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
+        self.register_outputs(
+            {
+                "kubeconfig": self.kubeconfig,
+                "context": self.context,
+                "identity": self.identity,
+                "internal_address": self.internal_address,
+                "certificate_authority": self.certificate_authority,
+            }
+        )
 
     def reachable(self, address: str, port: int) -> str:
         """`address` realised on loopback."""

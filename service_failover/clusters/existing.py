@@ -6,7 +6,7 @@ The program talks to the cluster at one point by itself: before it decides on a 
 import hashlib
 import json
 import os
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import httpx2 as httpx
 import lightkube
@@ -19,6 +19,7 @@ from service_failover.addressing import CONTAINERS, EMBEDDED, Addressing, realis
 from service_failover.clusters.provider import cluster_provider
 from service_failover.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 from service_failover.names import PROJECT
+from service_failover.validation import ANYTHING, CLUSTER, CONTEXT, SERVER, Plain, arguments, optional
 
 ANSWER_SECONDS = 10.0
 """How long the API server may take to say which namespaces there are."""
@@ -31,37 +32,57 @@ class ExistingClusterArgs(TypedDict):
     """Name of the cluster in the configuration, and in Gloo Federation."""
     context: str
     """Its context in the kubeconfig."""
-    kubeconfig_file: str
-    """The kubeconfig; "": the files in $KUBECONFIG, else ~/.kube/config."""
-    server: str
-    """URL of its API server as other clusters reach it; "": the one in the kubeconfig."""
+    kubeconfig_file: NotRequired[str]
+    """The kubeconfig. Default, as for "": the files in $KUBECONFIG, else ~/.kube/config."""
+    server: NotRequired[str]
+    """URL of its API server as other clusters reach it. Default, as for "": the one in the kubeconfig."""
+
+
+_checked = arguments(
+    ExistingClusterArgs, cluster_name=Plain(CLUSTER), context=Plain(CONTEXT), kubeconfig_file=Plain(ANYTHING), server=Plain(optional(SERVER))
+)
 
 
 class ExistingCluster(pulumi.ComponentResource):
     """A Kubernetes cluster that somebody else made. See `service_failover.clusters.Cluster` for its outputs."""
 
     kubeconfig: pulumi.Output[str]
+    """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
+    """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
+    """Changes when, and only when, the cluster is another one."""
     internal_address: pulumi.Output[str]
+    """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
+    """CA of the API server: PEM in base64, as in a kubeconfig. "": one that every client knows."""
     addressing: Addressing
+    """Where its processes listen and how they are reached."""
 
     def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:ExistingCluster", name, None, opts)
         self.cluster_name = args["cluster_name"]
         self._document = _document(args)
         cluster = self._document["clusters"][0]["cluster"]
         self.kubeconfig = pulumi.Output.secret(json.dumps(self._document))
         self.context = pulumi.Output.from_input(args["context"])
-        self.internal_address = pulumi.Output.from_input(args["server"] or str(cluster["server"]))
+        self.internal_address = pulumi.Output.from_input(args.get("server") or str(cluster["server"]))
         self.certificate_authority = pulumi.Output.from_input(str(cluster.get("certificate-authority-data", "")))
         identity = hashlib.sha256(f"{cluster['server']} {cluster.get('certificate-authority-data', '')}".encode()).hexdigest()[:16]
         self.identity = pulumi.Output.from_input(identity)
         realise = realise_of(self._document)
         self.addressing = CONTAINERS if realise is None else {**EMBEDDED, "realise": realise}
         self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
-        self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
+        self.register_outputs(
+            {
+                "kubeconfig": self.kubeconfig,
+                "context": self.context,
+                "identity": self.identity,
+                "internal_address": self.internal_address,
+                "certificate_authority": self.certificate_authority,
+            }
+        )
 
     def reachable(self, address: str, port: int) -> str:
         """`address`: whoever has clusters has a network to them. Those of an embedded cluster are realised on loopback."""
@@ -91,6 +112,6 @@ class ExistingCluster(pulumi.ComponentResource):
 
 def _document(args: ExistingClusterArgs) -> Document:
     try:
-        return read_context(kubeconfig_files(args["kubeconfig_file"], os.environ), args["context"])
+        return read_context(kubeconfig_files(args.get("kubeconfig_file", ""), os.environ), args["context"])
     except UnusableKubeconfig as error:
         raise pulumi.RunError(f"Cluster {args['cluster_name']} cannot be used; nothing was changed.\n{error}") from None
