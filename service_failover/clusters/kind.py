@@ -17,7 +17,7 @@ import pulumi
 import yaml
 from pulumi_command import local
 
-from service_failover.addressing import CONTAINERS, Addressing
+from service_failover.addressing import KIND, Addressing
 from service_failover.clusters.provider import cluster_provider
 from service_failover.kind import commands
 from service_failover.kind.document import LONGEST_NAME, NAME, document, internal_address
@@ -25,6 +25,7 @@ from service_failover.kind.machine import examine
 from service_failover.kind.nodes import DockerFailed, list_nodes, start
 from service_failover.kind.preflight import Wanted, problems, warnings
 from service_failover.names import NODE_IMAGE
+from service_failover.validation import CLUSTER, IMAGE, PORT, TOPOLOGY, Plain, arguments, text
 
 READY_WITHIN = "180s"
 
@@ -48,23 +49,40 @@ class KindClusterArgs(TypedDict):
     """Image of its node, by digest. Default: the one of kind 0.33, Kubernetes 1.37."""
 
 
+_checked = arguments(
+    KindClusterArgs,
+    cluster_name=Plain(CLUSTER),
+    kind_name=Plain(text(NAME, f"what kind can call a cluster: 1 to {LONGEST_NAME} characters: a-z, 0-9 and inner '-'", longest=LONGEST_NAME)),
+    owner=Plain(TOPOLOGY),
+    region=Plain(TOPOLOGY),
+    zone=Plain(TOPOLOGY),
+    host_port=Plain(PORT),
+    node_image=Plain(IMAGE),
+)
+
+
 class KindCluster(pulumi.ComponentResource):
     """A Kubernetes cluster of one container. See `service_failover.clusters.Cluster` for its outputs."""
 
     kubeconfig: pulumi.Output[str]
+    """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
+    """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
+    """Changes when, and only when, the cluster is another one."""
     internal_address: pulumi.Output[str]
+    """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
+    """CA of the API server: PEM in base64, as in a kubeconfig."""
     addressing: Addressing
+    """Where its processes listen and how they are reached."""
     kind_name: str
     """What kind calls it."""
 
     def __init__(self, name: str, args: KindClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:KindCluster", name, None, opts)
         self.cluster_name, self.kind_name, self._host_port = args["cluster_name"], args["kind_name"], args["host_port"]
-        if not NAME.fullmatch(self.kind_name) or len(self.kind_name) > LONGEST_NAME:
-            raise pulumi.InputPropertyError("kind_name", f"{self.kind_name!r} is not 1 to {LONGEST_NAME} characters: a-z, 0-9 and inner '-'")
         image, owner = args.get("node_image", NODE_IMAGE), args["owner"]
         generation = current_generation(self.kind_name, owner=owner)
         config = document(owner=owner, generation=generation, region=args["region"], zone=args["zone"], host_port=self._host_port)
@@ -102,9 +120,17 @@ class KindCluster(pulumi.ComponentResource):
         self.certificate_authority = pulumi.Output.unsecret(
             parsed.apply(lambda config: str(config["clusters"][0]["cluster"]["certificate-authority-data"]))
         )
-        self.addressing = CONTAINERS
+        self.addressing = KIND
         self.provider = cluster_provider(name, kubeconfig=self.kubeconfig, identity=self.identity, parent=self)
-        self.register_outputs({"kubeconfig": self.kubeconfig, "context": self.context, "internal_address": self.internal_address})
+        self.register_outputs(
+            {
+                "kubeconfig": self.kubeconfig,
+                "context": self.context,
+                "identity": self.identity,
+                "internal_address": self.internal_address,
+                "certificate_authority": self.certificate_authority,
+            }
+        )
 
     def reachable(self, address: str, port: int) -> str:
         """The port of this machine that leads to the gateway proxy; on macOS there is no way to addresses of the cluster."""

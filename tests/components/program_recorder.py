@@ -45,6 +45,7 @@ class Resource:
     depends_on: frozenset[str]
     additional_secret_outputs: tuple[str, ...]
     create_timeout: str
+    delete_before_replace: bool
 
     @property
     def kind(self) -> str:
@@ -164,6 +165,7 @@ class _Monitor(mocks.MockMonitor):
                 depends_on=frozenset(request.dependencies),
                 additional_secret_outputs=tuple(request.additionalSecretOutputs),
                 create_timeout=request.customTimeouts.create,
+                delete_before_replace=request.deleteBeforeReplace,
             )
         return response
 
