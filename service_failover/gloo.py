@@ -17,7 +17,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from service_failover import pods, rbac
-from service_failover.addressing import CONTAINERS, Addressing
+from service_failover.addressing import CONTAINERS, Addressing, realised
 from service_failover.certificate_settings import Lifetime
 from service_failover.certificates import CertificateAuthority, CertificateAuthorityArgs, CertificateUse
 from service_failover.definitions import define
@@ -98,6 +98,8 @@ class Gloo(pulumi.ComponentResource):
     """Address (IP or host name) that the cluster's load balancer gave to the proxy's Service. "" where it has none, as a NodePort Service."""
     proxy_port: pulumi.Output[int]
     """Port of the proxy's Service."""
+    proxy_url: pulumi.Output[str]
+    """Where clients on this machine reach the proxy, `http://<address>:<port>`, if they reach its load balancer at all. "" where it has none."""
 
     def __init__(self, name: str, args: GlooArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
@@ -195,7 +197,15 @@ class Gloo(pulumi.ComponentResource):
         """What an object of Gloo has to wait for, and no more: the namespace and the definitions. For Python only."""
         self.namespace = pulumi.Output.from_input(place)
         self.proxy_address, self.proxy_port = proxy.address, proxy.port
-        self.register_outputs({"namespace": self.namespace, "proxy_address": self.proxy_address, "proxy_port": self.proxy_port})
+        self.proxy_url = pulumi.Output.all(addressing, proxy.address, proxy.port).apply(lambda known: url(*known))
+        self.register_outputs(
+            {"namespace": self.namespace, "proxy_address": self.proxy_address, "proxy_port": self.proxy_port, "proxy_url": self.proxy_url}
+        )
+
+
+def url(addressing: Addressing, address: str, port: int) -> str:
+    """The URL by which this machine reaches a load balancer's address; "" for no address."""
+    return f"http://{realised(address, addressing.get('realise'))}:{port}" if address else ""
 
 
 def gloo_arguments(*, watch_namespaces: Sequence[str], realise: str | None) -> list[str]:

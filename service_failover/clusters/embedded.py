@@ -38,20 +38,20 @@ _checked = arguments(EmbeddedClusterArgs, cluster_name=Plain(CLUSTER), region=Pl
 
 
 class EmbeddedCluster(pulumi.ComponentResource):
-    """A Kubernetes cluster of host processes, which lives in a directory of this stack. See `service_failover.clusters.Cluster` for its outputs."""
+    """A Kubernetes cluster of host processes, which lives in a directory of this stack."""
 
     kubeconfig: pulumi.Output[str]
     """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
     """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
-    """Changes when, and only when, the cluster is another one."""
+    """Changes when, and only when, the cluster is another one: what a Kubernetes provider takes as its `clusterIdentifier`."""
     internal_address: pulumi.Output[str]
     """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
     """CA of the API server: PEM in base64, as in a kubeconfig. "": one that every client knows."""
     addressing: Addressing
-    """Where its processes listen and how they are reached."""
+    """Where its processes listen and how they are reached: what components in it ask for."""
 
     def __init__(self, name: str, args: EmbeddedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)

@@ -33,9 +33,9 @@ class ExistingClusterArgs(TypedDict):
     context: str
     """Its context in the kubeconfig."""
     kubeconfig_file: NotRequired[str]
-    """The kubeconfig. Default, as for "": the files in $KUBECONFIG, else ~/.kube/config."""
+    """The kubeconfig; "" is as good as none. Default: the files in $KUBECONFIG, else ~/.kube/config."""
     server: NotRequired[str]
-    """URL of its API server as other clusters reach it. Default, as for "": the one in the kubeconfig."""
+    """URL of its API server as other clusters reach it; "" is as good as none. Default: the one in the kubeconfig."""
 
 
 _checked = arguments(
@@ -44,20 +44,20 @@ _checked = arguments(
 
 
 class ExistingCluster(pulumi.ComponentResource):
-    """A Kubernetes cluster that somebody else made. See `service_failover.clusters.Cluster` for its outputs."""
+    """A Kubernetes cluster that somebody else made."""
 
     kubeconfig: pulumi.Output[str]
     """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
     """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
-    """Changes when, and only when, the cluster is another one."""
+    """Changes when, and only when, the cluster is another one: what a Kubernetes provider takes as its `clusterIdentifier`."""
     internal_address: pulumi.Output[str]
     """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
     """CA of the API server: PEM in base64, as in a kubeconfig. "": one that every client knows."""
     addressing: Addressing
-    """Where its processes listen and how they are reached."""
+    """Where its processes listen and how they are reached: what components in it ask for."""
 
     def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)

@@ -62,20 +62,20 @@ _checked = arguments(
 
 
 class KindCluster(pulumi.ComponentResource):
-    """A Kubernetes cluster of one container. See `service_failover.clusters.Cluster` for its outputs."""
+    """A Kubernetes cluster of one container."""
 
     kubeconfig: pulumi.Output[str]
     """Admin kubeconfig, for this machine. Secret."""
     context: pulumi.Output[str]
     """Name of the context in the kubeconfig."""
     identity: pulumi.Output[str]
-    """Changes when, and only when, the cluster is another one."""
+    """Changes when, and only when, the cluster is another one: what a Kubernetes provider takes as its `clusterIdentifier`."""
     internal_address: pulumi.Output[str]
     """URL of the API server for processes in other clusters."""
     certificate_authority: pulumi.Output[str]
     """CA of the API server: PEM in base64, as in a kubeconfig."""
     addressing: Addressing
-    """Where its processes listen and how they are reached."""
+    """Where its processes listen and how they are reached: what components in it ask for."""
     kind_name: str
     """What kind calls it."""
 

@@ -11,8 +11,9 @@ from program_runs import InCluster
 
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME
-from service_failover.addressing import CONTAINERS, EMBEDDED, KIND
+from service_failover.addressing import CONTAINERS, EMBEDDED, KIND, Addressing
 from service_failover.gloo import Gloo, object_rules, own_rules, service_rules
+from service_failover.gloo import url as gloo_url
 from service_failover.gloo_fed import GlooFed, fed_rules
 
 pytestmark = pytest.mark.unit
@@ -71,6 +72,24 @@ def test_gloo_gets_the_command_line_of_an_embedded_cluster(gloo: Recorder) -> No
 def test_where_addresses_can_be_dialled_gloo_is_not_told_to_change_them(in_cluster: InCluster) -> None:
     program = in_cluster(lambda options: Gloo("gloo", {"addressing": CONTAINERS, "watch_namespaces": ["default"], "proxy_port": 80}, options))
     assert not [argument for argument in container(program, "gloo")["args"] if argument.startswith("--realise")]
+
+
+@pytest.mark.parametrize(
+    ("addressing", "address", "url"),
+    [
+        (EMBEDDED, "10.77.192.1", "http://127.77.192.1:80"),
+        (CONTAINERS, "10.77.192.1", "http://10.77.192.1:80"),
+        (CONTAINERS, "lb.example.com", "http://lb.example.com:80"),
+        (KIND, "", ""),
+    ],
+)
+def test_clients_of_this_machine_are_given_a_url_that_they_can_dial(addressing: Addressing, address: str, url: str) -> None:
+    assert gloo_url(addressing, address, 80) == url
+
+
+def test_the_url_is_an_output() -> None:
+    recorded = Recorder().run(lambda: Gloo("gloo", {"addressing": EMBEDDED, "proxy_port": 80}))
+    assert recorded.outputs[recorded.component("Gloo").urn]["proxy_url"] == "http://127.77.192.1:80"
 
 
 def test_images_of_ones_own_are_used(in_cluster: InCluster) -> None:

@@ -79,8 +79,14 @@ class Stack:
 
     def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Any command; raises when it fails."""
+        done = self.try_pulumi(*arguments)
+        done.check_returncode()
+        return done
+
+    def try_pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Any command, whether or not it fails."""
         command = [str(self._pulumi), *arguments, "--non-interactive"]
-        return subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=True, timeout=60)
+        return subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False, timeout=60)
 
     def up(self, *options: str) -> Result:
         """pulumi up, without the preview."""
