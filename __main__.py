@@ -7,7 +7,7 @@ from service_failover import config, names
 from service_failover.bluegreen_app import BlueGreenApp
 from service_failover.certificates import CertificateAuthority, CertificateUse
 from service_failover.cluster_access import ClusterAccess
-from service_failover.clusters import create_clusters
+from service_failover.clusters import create_clusters, provide_images
 from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
 from service_failover.gloo import Gloo
@@ -21,6 +21,7 @@ primary, check = settings.primary, settings.health_check
 
 # The Kubernetes clusters
 clusters = create_clusters(settings)
+images = provide_images(settings, clusters)
 home, management = clusters[primary.cluster], clusters[settings.management.name]
 
 # Gloo in each cluster, Gloo Federation in one
@@ -28,11 +29,13 @@ gloo = {}
 for name, cluster in clusters.items():
     gloo[name] = Gloo(f"{name}-gloo", {
         "addressing": cluster.addressing, "watch_namespaces": [names.APP_NAMESPACE], "proxy_port": settings.proxy_port,
-        "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
+        "image": images[name].control_plane, "proxy_image": images[name].envoy,
+        "replicas": settings.replicas, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
         "certificate_epoch": settings.certificates.control_plane_epoch,
     }, cluster.contents())  # fmt: skip
 federation = GlooFed("gloo-fed", {
-    "replicas": settings.replicas, "image": settings.control_plane_image, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
+    "addressing": management.addressing, "image": images[management.cluster_name].control_plane,
+    "replicas": settings.replicas, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
 }, management.contents())  # fmt: skip
 
 # Register the clusters with Gloo Federation
@@ -54,8 +57,9 @@ for member in settings.members:
     in_cluster = clusters[member.cluster].contents(depends_on=gloo[member.cluster].foundation)
     name, server_name = f"{member.cluster}-failover-downstream", names.server_identity(member.cluster)
     server = authority.issue(name, secret=names.DOWNSTREAM_SECRET, dns_name=server_name, use=CertificateUse.SERVER, opts=in_cluster)
-    gateway_args = {"server_names": member.server_names, "client_identities": [client_name]}
-    gateways += [server, FailoverGateway(f"{member.cluster}-failover-gateway", gateway_args, in_cluster)]
+    gateways += [server, FailoverGateway(f"{member.cluster}-failover-gateway", {
+        "addressing": clusters[member.cluster].addressing, "server_names": member.server_names, "client_identities": [client_name],
+    }, in_cluster)]  # fmt: skip
 
 # Deploy the sample application
 apps = []
@@ -63,6 +67,7 @@ for app in settings.apps:
     cluster = clusters[app.cluster]
     apps.append(BlueGreenApp(f"{app.cluster}-{app.color}", {
         "color": app.color, "addressing": cluster.addressing, "health_filter": app.health_filter,
+        "envoy_image": images[app.cluster].envoy, "echo_image": images[app.cluster].http_echo,
     }, cluster.contents()))  # fmt: skip
 
 # Configure failover: a health check for the primary, and the scheme

@@ -1,5 +1,6 @@
 """The kinds of clusters. They differ in how they come to be and in how processes in them are reached; beyond that each is a `Cluster`."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import pulumi
@@ -11,8 +12,11 @@ from service_failover.clusters.embedded import EmbeddedCluster, state_directory
 from service_failover.clusters.existing import ExistingCluster
 from service_failover.clusters.kind import KindCluster, require_machine
 from service_failover.config import Settings
+from service_failover.control_plane_image import ControlPlaneImage, load_images
+from service_failover.images import Images
 from service_failover.kind.document import kind_name, owner_of
 from service_failover.kind.preflight import Wanted
+from service_failover.names import CONTROL_PLANE_IMAGE, ENVOY_IMAGE, HTTP_ECHO_IMAGE
 
 
 class Cluster(Protocol):
@@ -64,6 +68,20 @@ def create_clusters(settings: Settings) -> dict[str, Cluster]:
     return {
         cluster.name: _create_cluster(cluster, kind=kinds.get(cluster.name), node_image=settings.kind.node_image) for cluster in settings.clusters
     }
+
+
+def provide_images(settings: Settings, clusters: Mapping[str, Cluster]) -> dict[str, Images]:
+    """The images in each cluster: what its nodes can pull; in kind clusters, what is loaded. A control plane's image that is named is not built."""
+    control_plane: ControlPlaneImage | str = settings.control_plane_image
+    kinds = {name: cluster for name, cluster in clusters.items() if isinstance(cluster, KindCluster)}
+    if kinds and control_plane == CONTROL_PLANE_IMAGE:
+        control_plane = ControlPlaneImage("control-plane-image", {"base_image": settings.kind.base_image})
+    published = Images(control_plane=settings.control_plane_image, envoy=ENVOY_IMAGE, http_echo=HTTP_ECHO_IMAGE)
+    loaded = {
+        name: load_images(name, kind_name=cluster.kind_name, identity=cluster.identity, control_plane=control_plane)
+        for name, cluster in kinds.items()
+    }
+    return {name: loaded.get(name, published) for name in clusters}
 
 
 def _create_cluster(cluster: ClusterSettings, *, kind: Wanted | None, node_image: str) -> Cluster:
