@@ -22,13 +22,14 @@ def client_context(*, certificate: str, key: str, ca: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=ca)
-    with _file(f"{certificate.rstrip()}\n{key}".encode()) as path:
+    with file_in_memory(f"{certificate.rstrip()}\n{key}".encode()) as path:
         context.load_cert_chain(path)
     return context
 
 
 @contextmanager
-def _file(content: bytes) -> Iterator[str]:
+def file_in_memory(content: bytes) -> Iterator[str]:
+    """Path of a file with this content, for the length of the block and this process only."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
         try:

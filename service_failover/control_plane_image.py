@@ -23,8 +23,8 @@ PROGRAM = Path(__file__).resolve().parents[1]
 
 REMOVE = """set -eu
 found=$(docker image ls --quiet "$IMAGE")
-test -z "$found" || docker image rm "$IMAGE" >&2
-docker image prune --force --filter "label=dev.servicefailover.build=$FINGERPRINT" >&2
+test -z "$found" || docker image rm "$IMAGE" >/dev/null
+docker image prune --force --filter "label=dev.servicefailover.build=$FINGERPRINT" >/dev/null
 """
 """Removes the image, and what an old Docker keeps of its build. Needs no file of the checkout. Another stack that uses the image builds it again when
 it has to: in its nodes it is there already."""

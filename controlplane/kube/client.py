@@ -19,13 +19,14 @@ from typing import Any, Protocol
 
 import httpx2 as httpx
 import yaml
-from lightkube.config.client_adapter import user_auth, verify_cluster
+from lightkube.config.client_adapter import user_auth
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError
 
 from controlplane.kube.backoff import Backoff
 from controlplane.kube.errors import BadKubeconfig, Forbidden, Gone, Modified, Unreachable, api_error
 from controlplane.kube.objects import Kind, Object
+from controlplane.kube.tls import server_context
 
 WATCH_SECONDS = 240
 """How long one watch request lasts; then it is renewed from the last version seen. Idle watches are known to go silent unnoticed."""
@@ -238,7 +239,7 @@ class KubeClient:
 def _connect(config: SingleConfig) -> httpx.AsyncClient:
     assert config.user is not None, "checked where the configuration is read"  # noqa: S101
     try:
-        verify = verify_cluster(config.cluster, config.user, config.abs_file, trust_env=False)
+        verify = server_context(config)
         auth = user_auth(config.user)
     except (ConfigError, OSError, ValueError) as error:
         raise BadKubeconfig(f"the kubeconfig's certificates or credentials cannot be used: {type(error).__name__}") from error
