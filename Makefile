@@ -9,7 +9,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down env status fail heal watch test test-unit bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,12 @@ test-tools:
 up: tools ## two clusters, and blue that fails over to green
 	@$(CLI) up
 
-down: tools ## destroy the stack; nothing of it is left
-	@$(CLI) down
+# These two end things: they do with what is there, and install nothing.
+down: ## destroy the stack; nothing of it is left
+	@$(PYTHON) -m cli --stack $(STACK) down
+
+forget: ## give up the state of a stack in existing clusters, and leave what is in them
+	@$(PYTHON) -m cli --stack $(STACK) forget
 
 env: tools ## eval "$(make -s env)" puts pulumi, kubectl and the stack's settings into a shell
 	@$(CLI) env

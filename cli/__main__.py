@@ -14,8 +14,8 @@ from pathlib import Path
 
 import toolchain
 from cli import kubeconfigs, serving, traffic
-from cli.stack import CommandFailed, Stack, Terminated
-from cli.workspace import PROJECT, open_workspace
+from cli.stack import Stack, Terminated
+from cli.workspace import PROJECT, CommandFailed, make, open_workspace
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring the stack up and show the first answer")
     commands.add_parser("down", help="destroy the stack; nothing of it is left")
+    commands.add_parser("forget", help="remove the state of a stack whose clusters stay, and nothing in them")
     commands.add_parser("env", help="print the settings that put pulumi, kubectl and the stack into a shell")
     commands.add_parser("status", help="what runs, the failover resources with their state, and who serves")
     for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
@@ -39,9 +40,11 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
     """Do what the command line asks for."""
     match arguments.command:
         case "up":
-            kubeconfigs.write(stack, stack.up())
+            kubeconfigs.write(stack, stack.up(refresh=kubeconfigs.all_answer(stack)))
         case "down":
             stack.down()
+        case "forget":
+            stack.forget()
         case "env":
             print_environment(stack)
         case "status":
@@ -58,7 +61,7 @@ def print_environment(stack: Stack) -> None:
     """Print shell exports; what else there is to say goes to stderr, since the output is evaluated."""
     stack.initialise()
     files = kubeconfigs.write(stack, stack.outputs())
-    settings = stack.workspace.environment() | ({"KUBECONFIG": os.pathsep.join(map(str, files))} if files else {})
+    settings = stack.environment() | ({"KUBECONFIG": os.pathsep.join(map(str, files))} if files else {})
     for name, value in (toolchain.environment() | settings).items():
         print(f"export {name}={shlex.quote(value)}")
     if not files:
@@ -99,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         if arguments.command in ("up", "down"):
-            print(f"\ninterrupted. Go on where this stopped: make {arguments.command}", file=sys.stderr)
+            print(f"\ninterrupted. Go on where this stopped: {make(arguments.command, arguments.stack)}", file=sys.stderr)
         return 130
     return 0
 

@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import toolchain
-from cli.stack import CommandFailed, Stack
-
-
-def directory(stack: Stack) -> Path:
-    """Where a stack's kubeconfigs are kept."""
-    return stack.workspace.root / stack.name / "kubeconfigs"
+from cli.stack import Stack
+from cli.workspace import CommandFailed
 
 
 def write(stack: Stack, outputs: dict[str, Any]) -> list[Path]:
     """Write one file a cluster (0600), in the order of the output, and return them. No output, no file: what an earlier stack left is removed."""
-    folder = directory(stack)
+    folder = stack.workspace.kubeconfigs(stack.name)
     shutil.rmtree(folder, ignore_errors=True)
     kubeconfigs = outputs.get("kubeconfigs") or {}
     if not kubeconfigs:
@@ -37,6 +33,16 @@ def write(stack: Stack, outputs: dict[str, Any]) -> list[Path]:
     return files
 
 
+def all_answer(stack: Stack) -> bool:
+    """Whether the stack has been up, and every API server of it answers now. They are asked with the files that the last `up` has written."""
+    kubectl = str(toolchain.find("kubectl"))
+    asked = ["get", "--raw", "/readyz", "--request-timeout=5s"]
+    return stack.was_up() and all(
+        subprocess.run([kubectl, "--kubeconfig", str(file), *asked], capture_output=True, check=False).returncode == 0
+        for file in stack.workspace.kubeconfigs(stack.name).glob("*.yaml")
+    )
+
+
 def find_deployment(stack: Stack, name: str) -> list[str]:
     """The `kubectl` command line that reaches the cluster which runs Deployment default/<name>.
 
@@ -44,7 +50,7 @@ def find_deployment(stack: Stack, name: str) -> list[str]:
     """
     files = write(stack, stack.outputs())
     if not files:
-        raise CommandFailed(f"stack {stack.name!r} is not up. Bring it up first: make up")
+        raise CommandFailed(f"stack {stack.name!r} is not up. Bring it up first: {stack.command('up')}")
     seen = []
     for file in files:
         kubectl = [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]

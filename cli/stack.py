@@ -18,14 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import toolchain
-from cli.workspace import PROJECT, Workspace
+from cli.leftovers import end_orphans
+from cli.workspace import PROJECT, CommandFailed, Workspace, make
 
 FIRST_ANSWER_TIMEOUT = 60.0
 """Seconds to wait for the first 200 after `pulumi up`."""
-
-
-class CommandFailed(Exception):
-    """A step ended badly. The text is for the user and ends with the next command to run."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -44,7 +41,7 @@ class Stack:
         command = [str(toolchain.find("pulumi")), "--cwd", str(self.workspace.project), *arguments, *(["--non-interactive"] if capture else [])]
         with subprocess.Popen(
             command,
-            env={**os.environ, **self.workspace.environment(), "TMPDIR": str(self.workspace.temporary)},
+            env={**os.environ, **_tools(), **self.environment(), "TMPDIR": str(self.workspace.temporary)},
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.PIPE if capture else None,
             text=True,
@@ -61,6 +58,21 @@ class Stack:
                 raise
         return subprocess.CompletedProcess(command, process.returncode, out or "", err or "")
 
+    def environment(self) -> dict[str, str]:
+        """The variables for `pulumi` and its program. Once the stack is up, it takes back what somebody else has changed of it since.
+
+        Not before: what is in a cluster under the same name, and is not this stack's, must not be overwritten.
+        """
+        return self.workspace.environment() | ({"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"} if self.was_up() else {})
+
+    def was_up(self) -> bool:
+        """Whether it has been brought up as a whole."""
+        return any(self.workspace.kubeconfigs(self.name).glob("*.yaml"))
+
+    def command(self, target: str) -> str:
+        """What to type for a target of the Makefile."""
+        return make(target, self.name)
+
     def exists(self) -> bool:
         """Whether the backend knows this stack."""
         return self.name in self.workspace.stacks()
@@ -72,7 +84,9 @@ class Stack:
             return
         done = self.pulumi("stack", "init", self.name, capture=True)
         if done.returncode:
-            raise CommandFailed(f"cannot create stack {self.name!r}: {done.stderr.strip()}\nlook at {self.workspace.backend}, then: make up")
+            raise CommandFailed(
+                f"cannot create stack {self.name!r}: {done.stderr.strip()}\nlook at {self.workspace.backend}, then: {self.command('up')}"
+            )
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in the clear. Empty when the stack is not there."""
@@ -87,58 +101,87 @@ class Stack:
         """The URL that clients call."""
         url = self.outputs().get("proxyUrl")
         if not url:
-            raise CommandFailed(f"stack {self.name!r} is not up. Bring it up first: make up")
+            raise CommandFailed(f"stack {self.name!r} is not up. Bring it up first: {self.command('up')}")
         return str(url)
 
-    def up(self) -> dict[str, Any]:
+    def up(self, *, refresh: bool = False) -> dict[str, Any]:
         """Bring the stack up, or to what the config says now, and wait for the first answer. Returns the outputs.
+
+        `refresh`: look at what runs first, so that what somebody has changed or deleted is put right. Every cluster has to answer then.
 
         Errors: CommandFailed when Pulumi reports one (it has printed why) or nothing answers in time.
         """
         self.initialise()
-        if self.pulumi("up", "--yes", "--skip-preview", "-s", self.name).returncode:
-            raise CommandFailed("the stack is not complete. Put right what is named above, then go on where this stopped: make up")
+        if self.pulumi("up", "--yes", "--skip-preview", *(["--refresh"] if refresh else []), "-s", self.name).returncode:
+            raise CommandFailed(f"the stack is not complete. Put right what is named above, then go on where this stopped: {self.command('up')}")
         outputs = self.outputs()
         url = str(outputs["proxyUrl"])
         print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{NEXT_STEPS}")
         return outputs
 
     def down(self) -> None:
-        """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack.
+        """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack, and without Pulumi.
 
         Errors: CommandFailed, with what is left, when something cannot be removed.
         """
-        if self.exists():
+        if not self.exists() and not self.workspace.clusters(self.name).exists():
+            print(f"There is no stack {self.name!r} here.")
+        elif self.exists() and (problem := self._destroy()):
+            if self._is_in_clusters_that_stay():
+                raise CommandFailed(
+                    f"not everything is removed: {problem}. Then go on where this stopped: {self.command('down')}\n"
+                    f"If a cluster is gone for good, drop what was in it: PULUMI_K8S_DELETE_UNREACHABLE=true {self.command('down')}\n"
+                    f"If its state cannot be read any more, give it up and leave what is in the clusters: {self.command('forget')}"
+                )
+            # What cannot be asked (a dead API server) is dropped from the state; the clusters themselves are deleted below in any case.
+            print(f"Pulumi could not remove everything ({problem}); removing the clusters and the state directly.", file=sys.stderr)
+        self._delete_clusters()
+        end_orphans(self.workspace.home)
+        self._forget()
+        print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
+
+    def forget(self) -> None:
+        """Remove the state of a stack whose clusters stay, and nothing in them.
+
+        Errors: CommandFailed for a stack with clusters of its own: those would be left without an owner.
+        """
+        if (self.exists() and not self._is_in_clusters_that_stay()) or any(self.workspace.clusters(self.name).glob("*")):
+            raise CommandFailed(f"stack {self.name!r} has clusters of its own; they and its state go together: {self.command('down')}")
+        self._forget()
+        print(f"The state of stack {self.name!r} is removed. What it made is still in its clusters; docs/operations.md says how to find it.")
+
+    def _destroy(self) -> str:
+        """Let Pulumi destroy everything. Returns what has to be done before it can, "" when it has."""
+        try:
             self.workspace.prepare()
             self.pulumi("cancel", "--yes", "-s", self.name, capture=True)
-            if self.pulumi("destroy", "--yes", "--skip-preview", "-s", self.name).returncode:
-                if self._is_in_clusters_that_stay():
-                    raise CommandFailed(
-                        "not everything is removed. Put right what is named above, then go on where this stopped: make down\n"
-                        "If a cluster is gone for good, drop what was in it: PULUMI_K8S_DELETE_UNREACHABLE=true make down"
-                    )
-                # What cannot be asked (a dead API server) is dropped from the state; the clusters themselves are deleted below in any case.
-                print("Pulumi could not remove everything in the usual way; removing the clusters and the state directly.", file=sys.stderr)
-        self._delete_clusters()
-        if self.exists():
-            removed = self.pulumi("stack", "rm", "--yes", "--force", "--preserve-config", "-s", self.name, capture=True)
-            if removed.returncode:
-                raise CommandFailed(f"the state of stack {self.name!r} cannot be removed: {removed.stderr.strip()}\nthen once more: make down")
-        without_salt(self.workspace.project / f"Pulumi.{self.name}.yaml")
-        self.workspace.forget(self.name)
-        print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
+            failed = self.pulumi("destroy", "--yes", "--skip-preview", "-s", self.name).returncode
+        except (CommandFailed, toolchain.ToolMissing) as error:
+            return f"{error}"
+        return "put right what is named above" if failed else ""
 
     def _is_in_clusters_that_stay(self) -> bool:
         """Whether something of the stack is in a cluster that it does not delete: then its state must not be thrown away."""
-        exported = self.pulumi("stack", "export", "-s", self.name, capture=True)
-        return "service-failover:index:ExistingCluster" in exported.stdout
+        return self.workspace.names_type(self.name, "service-failover:index:ExistingCluster")
+
+    def _forget(self) -> None:
+        without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
+        self.workspace.forget(self.name)
 
     def _delete_clusters(self) -> None:
         directories = sorted(self.workspace.clusters(self.name).glob("*"))
-        delete = [sys.executable, "-m", "embedded", "delete", "--state-dir"]
+        delete = [sys.executable, "-m", "embedded", "delete", "--state-dir"]  # needs no package: the environment may be gone
         left = [str(each) for each in directories if subprocess.run([*delete, str(each)], cwd=PROJECT, check=False).returncode]
         if left:
-            raise CommandFailed(f"not removed, for the reason above: {', '.join(left)}\nthen once more: make down")
+            raise CommandFailed(f"not removed, for the reason above: {', '.join(left)}\nthen once more: {self.command('down')}")
+
+
+def _tools() -> dict[str, str]:
+    """PATH with the tools, as far as they are there: what ends a stack must do without."""
+    try:
+        return toolchain.environment()
+    except toolchain.ToolMissing:
+        return {}
 
 
 def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from enum import Enum
 
 from cli import kubeconfigs
-from cli.stack import CommandFailed, Stack
+from cli.stack import Stack
+from cli.workspace import CommandFailed
 
 ADMIN_PORT = 19000
 

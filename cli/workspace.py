@@ -17,6 +17,15 @@ import toolchain
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+class CommandFailed(Exception):
+    """A step ended badly. The text is for the user and ends with the next command to run."""
+
+
+def make(target: str, stack: str) -> str:
+    """What to type for a target of the Makefile on this stack."""
+    return f"make {target}" if stack == "embedded" else f"make {target} STACK={stack}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The state directory of one project. Several stacks share it; each has a folder of its own in it for its clusters."""
@@ -50,11 +59,23 @@ class Workspace:
         """The directory in which a stack's embedded clusters live, one folder each."""
         return self.root / stack / "clusters"
 
+    def kubeconfigs(self, stack: str) -> Path:
+        """The directory with a file for each cluster of a stack, written when the stack is up."""
+        return self.root / stack / "kubeconfigs"
+
     def prepare(self) -> None:
-        """Create what is missing. Safe to repeat; an existing passphrase is never replaced, since the backend could not be read any more."""
+        """Create what is missing. Safe to repeat; a passphrase is never replaced, since the backend could not be read any more.
+
+        Errors: CommandFailed when the passphrase of a stack that is there is gone, ToolMissing.
+        """
         for directory in (self.root, self.home, self.backend, self.temporary):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.passphrase.exists():
+            if stacks := self.stacks():
+                ways = ", ".join(make("down", stack) for stack in stacks)
+                raise CommandFailed(
+                    f"{self.passphrase} is gone, and without it no secret of the stacks can be read. Put it back, or start anew: {ways}"
+                )
             descriptor = os.open(self.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(32))
@@ -78,9 +99,16 @@ class Workspace:
         """Names of the stacks that the backend knows."""
         return sorted(file.stem for file in (self.backend / ".pulumi" / "stacks").glob("*/*.json"))
 
+    def names_type(self, stack: str, type_: str) -> bool:
+        """Whether a resource of this type is in the state of a stack, as far as that can be read at all: types are not encrypted."""
+        return any(type_.encode() in file.read_bytes() for file in (self.backend / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
+
     def forget(self, stack: str) -> None:
-        """Remove what a destroyed stack leaves, and the whole state once no stack is left."""
+        """Remove what a destroyed stack leaves, Pulumi's state of it too, and everything once no stack is left. Needs no Pulumi."""
         shutil.rmtree(self.root / stack, ignore_errors=True)
+        own = {stack, *(f"{stack}.json{end}" for end in ("", ".attrs", ".bak", ".bak.attrs"))}
+        for path in [path for path in self.backend.glob(".pulumi/**/service-failover/*") if path.name in own]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not self.stacks():
             shutil.rmtree(self.root, ignore_errors=True)
 

@@ -46,6 +46,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case "stop" | "delete":
+            from embedded import removal
+
+            end = removal.stop if options.command == "stop" else removal.delete
+            end(_state(options), progress=_progress)
+            return 0
     from embedded import launcher
     from embedded.spec import parse_spec
     from embedded.status import describe, registered, status
@@ -55,10 +62,6 @@ def _run(options: argparse.Namespace) -> int:
             sys.stdout.write(launcher.start(_state(options), parse_spec(sys.stdin.read()), progress=_progress))
         case "ensure":
             print(launcher.ensure(_state(options), progress=_progress))
-        case "stop":
-            launcher.stop(_state(options), progress=_progress)
-        case "delete":
-            launcher.delete(_state(options), progress=_progress)
         case "list":
             for state in registered():
                 print(describe(status(state)))

@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 def find_programs() -> Programs:
     """Where the programs are. Raises EmbeddedError with the toolchain's own message, which names the next command, when one is missing."""
     try:
+        toolchain.require(*toolchain.OF_EMBEDDED_CLUSTERS)
         return Programs(
             kube_node=toolchain.find("kube-node"),
             envoy=toolchain.find("envoy"),

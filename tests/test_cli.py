@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import toolchain
 from cli.__main__ import main
+from cli.leftovers import end_orphans
 from cli.stack import Stack, without_salt
-from cli.workspace import Workspace
+from cli.workspace import PROJECT, CommandFailed, Workspace
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +62,105 @@ def test_the_state_goes_away_with_the_last_stack_only(workspace: Workspace) -> N
     (stacks / "other.json").unlink()
     workspace.forget("other")
     assert not workspace.root.exists(), "nothing is left after the last one"
+
+
+def recorded_stack(workspace: Workspace, name: str, *types: str) -> Path:
+    """A stack that the backend knows, with resources of these types, and what Pulumi keeps beside it."""
+    workspace.prepare()
+    for kind in ("stacks", "history", "backups", "locks/organization"):
+        (workspace.backend / ".pulumi" / kind / "service-failover" / name).mkdir(parents=True)
+    stacks = workspace.backend / ".pulumi" / "stacks" / "service-failover"
+    (stacks / name).rmdir()
+    for end in ("", ".attrs", ".bak"):
+        (stacks / f"{name}.json{end}").write_text(json.dumps({"resources": [{"type": each} for each in types]}))
+    return stacks / f"{name}.json"
+
+
+def test_pulumis_state_of_a_stack_goes_away_without_pulumi_and_that_of_others_stays(workspace: Workspace) -> None:
+    recorded_stack(workspace, "first")
+    recorded_stack(workspace, "first.json.bakery")
+    workspace.forget("first")
+    left = {path.name for path in workspace.backend.rglob("*") if path.name.startswith("first")}
+    assert left == {"first.json.bakery", *(f"first.json.bakery.json{end}" for end in ("", ".attrs", ".bak"))}, "only what is the stack's own"
+
+
+def test_a_lost_passphrase_is_not_replaced_by_one_that_fits_nothing(workspace: Workspace) -> None:
+    recorded_stack(workspace, "second")
+    workspace.passphrase.unlink()
+    with pytest.raises(CommandFailed, match="make down STACK=second"):
+        workspace.prepare()
+    assert not workspace.passphrase.exists(), "Pulumi would only say that it is wrong"
+
+
+def test_a_stack_is_destroyed_without_pulumi_when_nothing_outlives_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded_stack(workspace, "mine", "service-failover:index:EmbeddedCluster")
+    monkeypatch.setattr(toolchain, "find", missing)
+    Stack(name="mine", workspace=workspace).down()
+    assert not workspace.root.exists(), "nothing is left"
+    assert "directly" in capsys.readouterr().err, "and the user is told that it was not the usual way"
+
+
+@pytest.mark.parametrize("command", ["down STACK=mine", "forget STACK=mine"])
+def test_the_state_of_what_is_in_somebodys_clusters_is_not_thrown_away(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    state = recorded_stack(workspace, "mine", "service-failover:index:ExistingCluster")
+    monkeypatch.setattr(toolchain, "find", missing)
+    stack = Stack(name="mine", workspace=workspace)
+    with pytest.raises(CommandFailed) as failed:
+        stack.down()
+    assert "python3 -m toolchain install" in str(failed.value), "what is missing"
+    assert f"make {command}" in str(failed.value), "what finishes the job, with or without it"
+    assert state.exists(), "it is the only list of what is there"
+    stack.forget()
+    assert not workspace.root.exists(), "unless the user gives it up"
+
+
+def test_a_stack_with_clusters_of_its_own_is_not_forgotten(workspace: Workspace) -> None:
+    recorded_stack(workspace, "mine", "service-failover:index:EmbeddedCluster")
+    with pytest.raises(CommandFailed, match="make down STACK=mine"):
+        Stack(name="mine", workspace=workspace).forget()
+
+
+def test_edits_of_others_are_taken_back_only_once_the_stack_has_been_up(workspace: Workspace) -> None:
+    stack = Stack(name="mine", workspace=workspace)
+    assert "PULUMI_K8S_ENABLE_PATCH_FORCE" not in stack.environment(), "what is there before may be somebody else's"
+    workspace.kubeconfigs("mine").mkdir(parents=True)
+    (workspace.kubeconfigs("mine") / "local.yaml").write_text("")
+    assert stack.environment()["PULUMI_K8S_ENABLE_PATCH_FORCE"] == "true", "from then on the program says how it is"
+
+
+def test_what_ends_a_stack_needs_nothing_but_the_standard_library() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import cli.__main__, embedded.__main__, embedded.removal; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, env=environment, check=True)
+    known = sys.stdlib_module_names | {"cli", "embedded", "toolchain", "__main__"}
+    assert [name for name in done.stdout.split() if name.partition(".")[0] not in known] == [], "the Python environment may be gone"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_plugin_that_outlived_its_pulumi_is_ended_and_no_other(tmp_path: Path) -> None:
+    plugin = tmp_path / "home" / "plugins" / "resource-x-v1" / "pulumi-resource-x"
+    plugin.parent.mkdir(parents=True)
+    shutil.copy(shutil.which("sleep") or "", plugin)
+    pulumi = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sh") or "", pulumi)
+    with (
+        subprocess.Popen([pulumi, "-c", f"{plugin} 60 & echo; wait"], stdout=subprocess.PIPE, start_new_session=True) as parent,
+        subprocess.Popen([plugin, "60"]) as orphan,
+    ):
+        try:
+            assert parent.stdout, "it has a pipe"
+            parent.stdout.readline()
+            assert end_orphans(tmp_path / "home") == [orphan.pid], "its parent, this test, is no pulumi; the other's is one"
+            assert orphan.wait(timeout=5) == -signal.SIGKILL, "it is gone"
+            assert parent.poll() is None, "the other is still at work"
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def missing(name: str) -> Path:
+    raise toolchain.ToolMissing(f"{name} is not installed. Install it: python3 -m toolchain install {name}")
 
 
 def test_a_config_file_is_as_it_was_before_pulumi_salted_it(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from toolchain.pulumi_home import install_plugins
 from toolchain.tools import tool, tools
 from toolchain.venv import python
 
-__all__ = ["InstallFailed", "ToolMissing", "ToolchainError", "environment", "find", "install_plugins", "python"]
+OF_EMBEDDED_CLUSTERS = ("kube-node", "envoy", "http-echo")
+"""The tools that embedded clusters run."""
+
+__all__ = ["OF_EMBEDDED_CLUSTERS", "InstallFailed", "ToolMissing", "ToolchainError", "environment", "find", "install_plugins", "python", "require"]
 
 
 def find(name: str) -> Path:
@@ -23,6 +26,13 @@ def find(name: str) -> Path:
     if found is None:
         raise ToolMissing(f"{name} is not installed. Install it: python3 -m toolchain install {name}")
     return found.path
+
+
+def require(*names: str) -> None:
+    """Make sure that the tools are installed. Errors: ToolMissing that names all that are not, with the next command."""
+    missing = [name for name in names if locate.locate(tool(name)) is None]
+    if missing:
+        raise ToolMissing(f"not installed: {', '.join(missing)}. Install what is missing: python3 -m toolchain install")
 
 
 def environment() -> dict[str, str]:

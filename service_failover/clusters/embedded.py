@@ -15,6 +15,7 @@ import pulumi
 import yaml
 from pulumi_command import local
 
+import toolchain
 from service_failover.addressing import EMBEDDED, Addressing, realised
 from service_failover.clusters.provider import cluster_provider
 from service_failover.validation import CLUSTER, TOPOLOGY, Plain, arguments
@@ -55,6 +56,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EmbeddedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
+        _require_programs()
         super().__init__("service-failover:index:EmbeddedCluster", name, None, opts)
         self.cluster_name = args["cluster_name"]
         directory = state_directory() / pulumi.get_stack() / "clusters" / self.cluster_name
@@ -115,6 +117,16 @@ def state_directory() -> Path:
 def embedded_command(verb: str, directory: Path) -> str:
     """A shell command line for `python -m embedded`, with the Python that runs this program. -P: modules of the directory it runs in do not count."""
     return shlex.join([sys.executable, "-P", "-m", "embedded", verb, "--state-dir", str(directory)])
+
+
+def _require_programs() -> None:
+    """End the program (pulumi.RunError) on a machine that cannot run an embedded cluster: here, and not when half of the stack is made."""
+    if sys.platform != "linux":
+        raise pulumi.RunError(f"Embedded clusters need Linux; this is {sys.platform}. Use the stack that runs on Docker: pulumi up -s dev")
+    try:
+        toolchain.require(*toolchain.OF_EMBEDDED_CLUSTERS)
+    except toolchain.ToolMissing as error:
+        raise pulumi.RunError(f"This machine cannot run embedded clusters yet; nothing was changed.\n{error}") from None
 
 
 def _restore(directory: Path) -> None:

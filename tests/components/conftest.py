@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 from program_recorder import Recorder
 from program_runs import InCluster, run_in_cluster, run_program
+
+import toolchain
+from toolchain.tools import tool
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> Iterator[None]:
+    """The programs of embedded clusters are there. Nothing starts them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in toolchain.OF_EMBEDDED_CLUSTERS:
+            patch.setenv(tool(name).variable, sys.executable)
+        yield
 
 
 @pytest.fixture(scope="session")

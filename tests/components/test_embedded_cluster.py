@@ -12,6 +12,7 @@ from program_recorder import UNKNOWN, Recorder
 
 from service_failover.addressing import realised
 from service_failover.clusters.embedded import PROGRAM, EmbeddedCluster, state_directory
+from toolchain.tools import tool
 
 pytestmark = pytest.mark.unit
 
@@ -69,6 +70,27 @@ def test_a_cluster_that_does_not_come_back_ends_the_program_with_the_next_comman
     assert "etcd does not start" in message, "the reason"
     assert "-P -m embedded status --state-dir" in message, "how to look"
     assert "make down" in message, "the way out"
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_missing_programs_end_the_program_before_anything_is_registered(preview: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_FAILOVER_CACHE", str(tmp_path))
+    for name in ("kube-node", "envoy"):
+        monkeypatch.delenv(tool(name).variable)
+    recorder = Recorder(preview=preview)
+    with pytest.raises(pulumi.RunError) as ended:
+        make(recorder)
+    message = str(ended.value)
+    assert "nothing was changed" in message
+    assert "not installed: kube-node, envoy." in message, "each that is missing is named, and none that is there"
+    assert "python3 -m toolchain install" in message, "and the command that gets them"
+    assert not recorder.resources, "nothing is half made"
+
+
+def test_another_system_is_refused_with_the_way_to_go_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(pulumi.RunError, match="pulumi up -s dev"):
+        make(Recorder())
 
 
 def test_the_provider_knows_its_cluster_by_identity_and_changes_secrets_in_place() -> None:
