@@ -62,6 +62,7 @@ check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 	@$(RUN) mypy plugin/__main__.py
+	@$(RUN) mypy examples/python/__main__.py
 	@$(RUN) lint-imports --no-cache
 	@$(RUN) sh -c 'unformatted=$$(gofmt -l embedded toolchain/modules); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }'
 	@$(GO) vet ./...

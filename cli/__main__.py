@@ -102,7 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         if arguments.command in ("up", "down"):
-            print(f"\ninterrupted. Go on where this stopped: {make(arguments.command, arguments.stack)}", file=sys.stderr)
+            print(
+                f"\ninterrupted. Go on where this stopped: {make(arguments.command, arguments.stack, arguments.project.resolve())}", file=sys.stderr
+            )
         return 130
     return 0
 

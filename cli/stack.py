@@ -71,7 +71,7 @@ class Stack:
 
     def command(self, target: str) -> str:
         """What to type for a target of the Makefile."""
-        return make(target, self.name)
+        return make(target, self.name, self.workspace.project)
 
     def exists(self) -> bool:
         """Whether the backend knows this stack."""
@@ -116,8 +116,27 @@ class Stack:
             raise CommandFailed(f"the stack is not complete. Put right what is named above, then go on where this stopped: {self.command('up')}")
         outputs = self.outputs()
         url = str(outputs["proxyUrl"])
-        print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{NEXT_STEPS}")
+        print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{self._next_steps()}")
         return outputs
+
+    def _next_steps(self) -> str:
+        steps = {
+            "fail": "blue says it is unhealthy: the same URL answers green-pod",
+            "heal": "blue is healthy again: blue-pod",
+            "watch": "who answers, live",
+            "down": "removes all of it",
+        }
+        return "\n".join(
+            [
+                *(f"{self.command(target):12} {text}" for target, text in steps.items()),
+                "",
+                "By hand, as the guide has it:",
+                f'  eval "$({self.command("env").replace("make", "make -s", 1)})"',
+                "  kubectl port-forward deploy/echo-blue 19000 &",
+                "  curl -X POST http://localhost:19000/healthcheck/fail",
+                "  curl $(pulumi stack output proxyUrl)",
+            ]
+        )
 
     def down(self) -> None:
         """Destroy the stack and remove what belongs to it. Works on a half-made, a broken and an absent stack, and without Pulumi.
@@ -165,7 +184,7 @@ class Stack:
         return self.workspace.names_type(self.name, "service-failover:index:ExistingCluster")
 
     def _forget(self) -> None:
-        without_salt(PROJECT / f"Pulumi.{self.name}.yaml")
+        without_salt(self.workspace.project / f"Pulumi.{self.name}.yaml")
         self.workspace.forget(self.name)
 
     def _delete_clusters(self) -> None:
@@ -206,16 +225,3 @@ def without_salt(config: Path) -> None:
         config.write_text("".join(lines))
     else:
         config.unlink()
-
-
-NEXT_STEPS = """\
-make fail    blue says it is unhealthy: the same URL answers green-pod
-make heal    blue is healthy again: blue-pod
-make watch   who answers, live
-make down    removes all of it
-
-By hand, as the guide has it:
-  eval "$(make -s env)"
-  kubectl port-forward deploy/echo-blue 19000 &
-  curl -X POST http://localhost:19000/healthcheck/fail
-  curl $(pulumi stack output proxyUrl)"""

@@ -21,9 +21,10 @@ class CommandFailed(Exception):
     """A step ended badly. The text is for the user and ends with the next command to run."""
 
 
-def make(target: str, stack: str) -> str:
+def make(target: str, stack: str, project: Path = PROJECT) -> str:
     """What to type for a target of the Makefile on this stack."""
-    return f"make {target}" if stack == "embedded" else f"make {target} STACK={stack}"
+    chosen = "" if project == PROJECT else f" PROJECT={os.path.relpath(project, PROJECT)}"
+    return f"make {target}{chosen}" + ("" if stack == "embedded" else f" STACK={stack}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Workspace:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.passphrase.exists():
             if stacks := self.stacks():
-                ways = ", ".join(make("down", stack) for stack in stacks)
+                ways = ", ".join(make("down", stack, self.project) for stack in stacks)
                 raise CommandFailed(
                     f"{self.passphrase} is gone, and without it no secret of the stacks can be read. Put it back, or start anew: {ways}"
                 )

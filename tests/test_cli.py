@@ -17,7 +17,7 @@ import toolchain
 from cli.__main__ import main
 from cli.leftovers import end_orphans
 from cli.stack import Stack, without_salt
-from cli.workspace import PROJECT, CommandFailed, Workspace
+from cli.workspace import PROJECT, CommandFailed, Workspace, open_workspace
 
 pytestmark = pytest.mark.unit
 
@@ -185,3 +185,18 @@ def test_a_stack_that_is_not_up_is_an_error_with_the_next_command(
     assert main(["--stack", "nobody", "watch", "--seconds", "1"]) == 1, "nothing to watch"
     assert "make up" in capsys.readouterr().err, "and what to do about it"
     assert not Stack(name="nobody", workspace=workspace).exists(), "looking makes no stack"
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "options"),
+    [("", "embedded", ""), ("", "three", " STACK=three"), ("examples/yaml", "dev", " PROJECT=examples/yaml STACK=dev")],
+)
+def test_the_next_commands_are_about_the_stack_that_is_up(tmp_path: Path, project: str, name: str, options: str) -> None:
+    stack = Stack(name=name, workspace=Workspace(root=tmp_path, project=PROJECT / project))
+    assert stack.command("down") == f"make down{options}"
+    assert f"make -s env{options})" in stack._next_steps()
+
+
+def test_the_state_of_another_project_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SERVICE_FAILOVER_STATE", raising=False)
+    assert open_workspace(tmp_path).root == tmp_path / ".state"

@@ -6,10 +6,7 @@ It starts processes, so it is in the engine tier although it needs no engine.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -20,9 +17,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.installing import PACKAGES, build, install
 from toolchain.tools import CHECKOUT, tool
 
-PACKAGES = ("service_failover", "gloo_api", "controlplane", "embedded", "toolchain")
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 
 
@@ -47,25 +44,10 @@ class Package:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    source = tmp_path_factory.mktemp("package")
-    for name in PACKAGES:
-        shutil.copytree(CHECKOUT / name, source / "checkout" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(CHECKOUT / name, source / "checkout" / name)
-    build = "import setuptools.build_meta as backend; backend.build_sdist('..'); backend.build_wheel('..')"
-    subprocess.run([sys.executable, "-c", build], cwd=source / "checkout", capture_output=True, check=True, timeout=300)
-    (wheel,), (sdist,) = source.glob("*.whl"), source.glob("*.tar.gz")
-    environment = source / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=60)
-    python = environment / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], capture_output=True, check=True, timeout=60)
-    # What it depends on is that of this environment.
-    (site,) = environment.glob("lib/python*/site-packages")
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    elsewhere = source / "elsewhere"
-    elsewhere.mkdir()
-    return Package(wheel=wheel, sdist=sdist, python=python, elsewhere=elsewhere)
+    folder = tmp_path_factory.mktemp("package")
+    wheel, sdist = build(folder)
+    (folder / "elsewhere").mkdir()
+    return Package(wheel=wheel, sdist=sdist, python=install(wheel, folder / "venv"), elsewhere=folder / "elsewhere")
 
 
 @pytest.mark.engine

@@ -33,22 +33,26 @@ class LiveStack:
 
     name: str
     state: Path
+    project: Path = PROJECT
+    python: Path | None = None
+    """The interpreter that the program runs with, when it is not the toolchain's."""
 
     config = "service-failover:"
     """What is before the keys of its configuration."""
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "SERVICE_FAILOVER_STATE": str(self.state)}
+        chosen = {"SERVICE_FAILOVER_PYTHON": str(self.python)} if self.python else {}
+        return {**os.environ, "SERVICE_FAILOVER_STATE": str(self.state), **chosen}
 
     def cli(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `python -m cli` on this stack."""
-        command = [sys.executable, "-m", "cli", "--stack", self.name, *arguments]
+        command = [sys.executable, "-m", "cli", "--project", str(self.project), "--stack", self.name, *arguments]
         return subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `python -m cli` in a process group of its own, as a terminal does."""
-        command = [sys.executable, "-m", "cli", "--stack", self.name, *arguments]
+        command = [sys.executable, "-m", "cli", "--project", str(self.project), "--stack", self.name, *arguments]
         return subprocess.Popen(
             command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -59,7 +63,7 @@ class LiveStack:
         command = ["/bin/sh", "-c", f'{exports}\nexec pulumi --non-interactive "$@"', "sh", *arguments]
         # The Kubernetes plugin leaves kubeconfigs in its temporary directory; a test leaves nothing.
         environment = {**self.environment, "TMPDIR": str(self.state / "tmp")}
-        return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def kubectl(self, cluster: str, *arguments: str, stdin: str = "") -> str:
         """Run kubectl on one cluster, and return what it printed."""
