@@ -45,14 +45,15 @@ heal: tools ## the blue app is healthy again
 watch: tools ## who answers, live
 	@$(CLI) watch
 
-test: test-tools test-unit ## every test: units first, then Pulumi's engine, Envoy, embedded clusters, the whole stack
+test: test-tools test-unit ## every test: units first, then properties, Pulumi's engine, Envoy, embedded clusters, the whole stack
+	@$(RUN) python -m pytest -q -n auto -m property
 	@$(RUN) python -m pytest -q -m "engine or envoy"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e
 	@$(GO) test ./...
 
 test-unit: test-tools ## the tests that start no process
-	@$(RUN) python -m pytest -q -n auto -m unit
+	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit
 
 bench: test-tools ## measure failover, pushes and scale (half an hour; docs/benchmarks.md); best on an idle machine
 	@$(RUN) sh -c 'missed=0; for each in failover push scale; do python -m bench $$each || missed=1; done; exit $$missed'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from program_recorder import Recorder
@@ -32,6 +34,20 @@ def update() -> Recorder:
 def preview() -> Recorder:
     """A preview of a stack that is not there yet: no kubeconfig, no certificate, no address is known."""
     return run_program(preview=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, those tests run together that read the same recordings, so that each recording is made once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
+            reads_program = {"program", "update", "preview"} & set(item.fixturenames)
+            item.add_marker(pytest.mark.xdist_group("program" if reads_program else item.path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """All that is imported by now stays: recording a program makes much garbage, which would have it looked through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["update", "preview"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pulumi
@@ -89,19 +91,15 @@ def test_an_embedded_cluster_says_how_its_addresses_are_dialled(tmp_path: Path) 
     assert realise_of(read_context([written(tmp_path / "other", far={})], "far")) is None, "other clusters have networks"
 
 
+def two_contexts(folder: Path) -> Path:
+    return written(folder / "config", local={"certificate-authority-data": "Q0E="}, remote={"certificate-authority-data": "Q0E="})
+
+
 @pytest.fixture
 def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    file = written(tmp_path / "config", local={"certificate-authority-data": "Q0E="}, remote={"certificate-authority-data": "Q0E="})
+    file = two_contexts(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(file))
     return file
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
-    """(cluster, namespace) that somebody else has; the API servers of these tests are not there."""
-    names: set[tuple[str, str]] = set()
-    monkeypatch.setattr(ExistingCluster, "owns_namespace", lambda self, name: (self.cluster_name, name) not in names)
-    return names
 
 
 CLUSTERS = [{"name": "local", "management": True}, {"name": "remote"}]
@@ -111,31 +109,42 @@ def existing_program(*, preview: bool = False, **changes: Any) -> Recorder:
     return run_program(preview=preview, changes={"clusterKind": "existing", "clusters": CLUSTERS, **changes})
 
 
-def test_no_cluster_is_created_and_nothing_goes_with_one(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    program = existing_program()
+@cache
+def recorded(*, preview: bool = False, taken: tuple[str, str] | None = None, replicas: int = 1) -> Recorder:
+    """The program on the two clusters, run once for all tests that only read what it registers.
+
+    `taken`: (cluster, namespace) that somebody else has. The API servers of these tests are not there, so nobody is asked.
+    """
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr(ExistingCluster, "owns_namespace", lambda self, name: (self.cluster_name, name) != taken)
+        patch.setenv("KUBECONFIG", str(two_contexts(Path(folder))))
+        return existing_program(preview=preview, replicas=replicas)
+
+
+def test_no_cluster_is_created_and_nothing_goes_with_one() -> None:
+    program = recorded()
     assert program.of_type("command:local:Command") == [], "nothing starts or stops a cluster"
     assert [resource.name for resource in program.resources.values() if resource.deleted_with] == [], "the clusters stay, so each object is deleted"
 
 
-def test_a_provider_is_told_which_cluster_it_is_for(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    providers = existing_program().of_type("pulumi:providers:kubernetes")
+def test_a_provider_is_told_which_cluster_it_is_for() -> None:
+    providers = recorded().of_type("pulumi:providers:kubernetes")
     assert len({provider.inputs["clusterIdentifier"] for provider in providers}) == 2, "two clusters, two identities"
     for provider in providers:
         assert "kubeconfig" in provider.secret_inputs, "it holds the user's credentials"
 
 
-def test_a_preview_knows_the_clusters(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    assert existing_program(preview=True).exports["contexts"] == {"local": "local", "remote": "remote"}
+def test_a_preview_knows_the_clusters() -> None:
+    assert recorded(preview=True).exports["contexts"] == {"local": "local", "remote": "remote"}
 
 
-def test_a_namespace_that_is_somebody_elses_is_left_alone(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    taken.add(("remote", "gloo-system"))
-    namespaces = [resource.name for resource in existing_program().of_kind("Namespace")]
+def test_a_namespace_that_is_somebody_elses_is_left_alone() -> None:
+    namespaces = [resource.name for resource in recorded(taken=("remote", "gloo-system")).of_kind("Namespace")]
     assert sorted(namespaces) == ["gloo-fed-namespace", "local-gloo-namespace"]
 
 
-def test_several_replicas_are_spread_and_drained_one_at_a_time(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    program = existing_program(replicas=2)
+def test_several_replicas_are_spread_and_drained_one_at_a_time() -> None:
+    program = recorded(replicas=2)
     for name in ("gloo", "gateway-proxy", "gloo-fed"):
         for deployment in (each for each in program.of_kind("Deployment") if each.key[1] == name):
             spec = deployment.inputs["spec"]
@@ -146,18 +155,18 @@ def test_several_replicas_are_spread_and_drained_one_at_a_time(kubeconfig: Path,
     assert sorted(budgets) == ["gateway-proxy", "gateway-proxy", "gloo", "gloo", "gloo-fed"]
 
 
-def test_a_single_replica_can_be_drained(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    assert existing_program().of_kind("PodDisruptionBudget") == []
+def test_a_single_replica_can_be_drained() -> None:
+    assert recorded().of_kind("PodDisruptionBudget") == []
 
 
-def test_containers_listen_on_all_addresses_of_their_pod(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    deployment = existing_program().one("Deployment", "echo-blue")
+def test_containers_listen_on_all_addresses_of_their_pod() -> None:
+    deployment = recorded().one("Deployment", "echo-blue")
     (echo, _) = deployment.inputs["spec"]["template"]["spec"]["containers"]
     assert "-listen=0.0.0.0:5678" in echo["args"], "a pod has a network of its own there"
 
 
-def test_the_scheme_goes_before_the_federation_that_has_to_release_it(kubeconfig: Path, taken: set[tuple[str, str]]) -> None:
-    waits_for = {urn.rsplit("::", 1)[1] for urn in existing_program().component("FailoverScheme").depends_on}
+def test_the_scheme_goes_before_the_federation_that_has_to_release_it() -> None:
+    waits_for = {urn.rsplit("::", 1)[1] for urn in recorded().component("FailoverScheme").depends_on}
     assert "gloo-fed-deployment" in waits_for, "destroy runs in the other order: without gloo-fed nobody takes the scheme's finalizer away"
 
 

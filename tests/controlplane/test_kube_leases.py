@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from support_api import ApiDouble, api_double, eventually, running
+from support_leases import PATIENT, QUICK, elector
 
 from controlplane.kube.election import LEASE, Action, Sighting, Timing, decide, expires_in, held, holder, released, see
 from controlplane.kube.guard import GuardedWriter, NotLeadingError
@@ -21,9 +21,6 @@ from controlplane.kube.objects import SERVICE
 pytestmark = pytest.mark.unit
 
 TIMING = Timing(lease=10, renew=7, retry=2)
-QUICK = Timing(lease=1, renew=0.6, retry=0.15)
-PATIENT = Timing(lease=60, renew=40, retry=0.2)
-"""Nothing expires within a test."""
 
 
 def lease(who: str, *, version: str = "1", **spec: Any) -> dict[str, Any]:
@@ -80,10 +77,6 @@ def test_the_lease_says_who_leads_since_when_and_the_how_manieth():
 def test_times_that_let_two_lead_are_refused(lease_: int, renew: float, retry: float):
     with pytest.raises(ValueError, match="must hold"):
         Timing(lease=lease_, renew=renew, retry=retry)
-
-
-def elector(api: ApiDouble, name: str, timing: Timing = PATIENT) -> Leader:
-    return Leader(client=api.client(), namespace="gloo-system", name="gloo", identity=name, timing=timing)
 
 
 @asynccontextmanager
@@ -224,33 +217,6 @@ async def test_of_many_that_start_together_one_leads():
         async with running(*(each.run() for each in all_)):
             await eventually(lambda: len({each.holder for each in all_}) == 1 and all_[0].holder, "all agree")
             assert [each.identity for each in all_ if each.is_leader] == [all_[0].holder], "on one"
-
-
-async def test_there_are_never_two_leaders_whatever_the_api_server_does():
-    dice = random.Random(5)  # noqa: S311 - the same troubles every time
-    async with api_double() as api:
-        all_ = [elector(api, f"replica-{number}", QUICK) for number in range(3)]
-        leaders: list[int] = []
-
-        async def watch() -> None:
-            while True:
-                leaders.append(sum(each.is_leader for each in all_))
-                await asyncio.sleep(0)
-
-        async with running(watch(), *(each.run() for each in all_)):
-            for _ in range(12):
-                trouble = dice.choice(["refuse", "drop", "forget", "release", "nothing"])
-                api.failing = (500, "broken") if trouble == "refuse" else None
-                if trouble == "drop":
-                    api.drop_connections()
-                elif trouble == "forget":
-                    api.forget_versions()
-                elif trouble == "release":
-                    await next((each for each in all_ if each.is_leader), all_[0]).release()
-                await asyncio.sleep(dice.uniform(0.05, 0.9))
-            api.failing = None
-            await eventually(lambda: any(each.is_leader for each in all_), "in the end somebody leads")
-        assert max(leaders) == 1, "one at most, at every moment"
 
 
 async def test_a_missing_right_is_named_with_what_gives_it(caplog: pytest.LogCaptureFixture):

@@ -24,8 +24,9 @@ from controlplane.kube.objects import DEPLOYMENT, SECRET
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights are looked at twenty times a second, for tests in which only such a look can notice what happens."""
     monkeypatch.setattr(member_module, "EXAMINE_SECONDS", 0.05)
 
 
@@ -47,7 +48,7 @@ async def test_gloo_7309_a_write_that_loses_a_race_on_the_upstream_is_written_ag
         await world.accepted()
         world.local.races = 6
         await put_failover_service(world.remote, "10.78.192.9")
-        await eventually(lambda: addresses(world.failover()) == ["10.78.192.9"], "the new address arrives")
+        await eventually(lambda: addresses(world.failover()) == ["10.78.192.9"], "the new address arrives", seconds=15)
         assert world.local.races == 0, "after all those lost races"
         await asyncio.sleep(0.1)
         assert since_accepted(world) == ["ACCEPTED"], "the scheme never heard of them"
@@ -197,6 +198,7 @@ async def test_gloo_5156_a_cluster_that_is_down_at_the_start_is_taken_in_when_it
         await eventually(lambda: world.state() == ("ACCEPTED", ""), "nothing has to be restarted", seconds=8)
 
 
+@pytest.mark.usefixtures("look_often")
 async def test_gloo_5130_a_deleted_role_is_named_and_its_return_is_enough(world: World):
     await ready(world)
     async with world.fed():
@@ -223,6 +225,7 @@ async def test_gloo_5130_a_right_that_was_never_given_is_named(world: World):
         await eventually(lambda: world.state() == ("ACCEPTED", ""), "and it is tried again all the time", seconds=8)
 
 
+@pytest.mark.usefixtures("look_often")
 async def test_gloo_6315_a_refused_token_is_named_and_a_new_one_is_used_at_once(world: World):
     await ready(world)
     async with world.fed():

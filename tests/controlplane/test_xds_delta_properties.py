@@ -13,7 +13,7 @@ from controlplane.xds.delta_stream import DeltaRequest, DeltaResponse, DeltaStre
 from controlplane.xds.resources import ResourceType
 from controlplane.xds.snapshot import Snapshot
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.property
 
 CLUSTERS = ("a", "b", "c", "d")
 BAD = b"bad"

@@ -68,7 +68,7 @@ def named_in(messages: Iterator[Any], key: str) -> set[str]:
     return found
 
 
-@pytest.mark.unit
+@pytest.mark.property
 @FIXED
 @given(object_sets())
 def test_any_valid_objects_translate_without_a_dangling_reference(objects: ObjectSet) -> None:
@@ -122,7 +122,7 @@ def _damage(message: Any) -> None:
     damages[message.DESCRIPTOR.full_name]()
 
 
-@pytest.mark.unit
+@pytest.mark.property
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_field_is_ignored_in_silence(kind: str) -> None:
     """Every field of an accepted object has an effect on what Envoy gets, or the status speaks of it."""
