@@ -155,7 +155,7 @@ class CertificateAuthority(pulumi.ComponentResource):
             early_renewal_hours=self._own.apply(lambda lifetime: lifetime.early),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        return certificate.cert_pem, key.private_key_pem
+        return certificate.cert_pem, pulumi.Output.secret(key.private_key_pem)
 
 
 class TlsSecretArgs(LeafLifetimeArgs):

@@ -47,7 +47,7 @@ def record(declared: type[Any], **rules: Rule) -> Rule:
 
     def check(path: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise refused(path, value, f"a mapping with {', '.join(fields)}")
+            raise refused(path, value, f"a mapping with {', '.join(sorted(fields))}")
         inner = f"{path}." if path else ""
         given = {key: each for key, each in value.items() if each is not None}
         for key in given:
