@@ -9,7 +9,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit coverage bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ heal: tools ## the blue app is healthy again
 watch: tools ## who answers, live
 	@$(CLI) watch
 
-test: test-tools test-unit ## every test: units first, then properties, Pulumi's engine, Envoy, embedded clusters, the whole stack
+test: test-tools test-unit coverage ## every test: units first, then properties, Pulumi's engine, Envoy, embedded clusters, the whole stack
 	@$(RUN) python -m pytest -q -n auto -m property
 	@$(RUN) python -m pytest -q -m "engine or envoy"
 	@$(RUN) python -m pytest -q -m cluster
@@ -54,6 +54,9 @@ test: test-tools test-unit ## every test: units first, then properties, Pulumi's
 
 test-unit: test-tools ## the tests that start no process
 	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit
+
+coverage: test-tools ## that the components' own tests cover at least 95 % of their branches
+	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit tests/components --cov --cov-report=term
 
 bench: test-tools ## measure failover, pushes and scale (half an hour; docs/benchmarks.md); best on an idle machine
 	@$(RUN) sh -c 'missed=0; for each in failover push scale; do python -m bench $$each || missed=1; done; exit $$missed'

@@ -17,6 +17,7 @@ from pulumi_command import local
 from service_failover.image.context import fingerprint
 from service_failover.images import Images
 from service_failover.names import CONTROL_PLANE_IMAGE, ENVOY_IMAGE, HTTP_ECHO_IMAGE
+from service_failover.validation import IMAGE, Plain, arguments, optional
 
 PROGRAM = Path(__file__).resolve().parents[1]
 """Directory that holds the package `service_failover`."""
@@ -38,6 +39,9 @@ class ControlPlaneImageArgs(TypedDict):
     the image's name depends on it. Default: the one that the Dockerfile names by its digest, with packages from PyPI."""
 
 
+_checked = arguments(ControlPlaneImageArgs, base_image=Plain(optional(IMAGE)))
+
+
 class ControlPlaneImage(pulumi.ComponentResource):
     """The image of the control plane of this checkout, on this machine's Docker."""
 
@@ -45,6 +49,7 @@ class ControlPlaneImage(pulumi.ComponentResource):
     """Its name, `servicefailover/controlplane:<version>-<fingerprint>`."""
 
     def __init__(self, name: str, args: ControlPlaneImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        args = _checked(args)
         super().__init__("service-failover:index:ControlPlaneImage", name, None, opts)
         base = args.get("base_image", "")
         digits = fingerprint(base)

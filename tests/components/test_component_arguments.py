@@ -15,15 +15,23 @@ from pulumi.provider.experimental import analyzer
 
 from service_failover.clusters.embedded import EmbeddedCluster
 from service_failover.clusters.existing import ExistingCluster
+from service_failover.clusters.kind import KindCluster
+from service_failover.control_plane_image import ControlPlaneImage
 from service_failover.validation import arguments, integer
 
 pytestmark = pytest.mark.unit
 
-CLUSTERS = [
+OF_THIS_MACHINE = [
     Sample(component=EmbeddedCluster, args={"cluster_name": "east", "region": "us-east-1", "zone": "us-east-1a"}, makes=()),
+    Sample(
+        component=KindCluster,
+        args={"cluster_name": "east", "kind_name": "e", "owner": "me", "region": "us-east-1", "zone": "us-east-1a", "host_port": 8080},
+        makes=(),
+    ),
+    Sample(component=ControlPlaneImage, args={}, makes=()),
     Sample(component=ExistingCluster, args={"cluster_name": "east", "context": "east"}, makes=()),
 ]
-BY_NOUN = {sample.noun: sample for sample in [*SAMPLES, *CLUSTERS]}
+BY_NOUN = {sample.noun: sample for sample in [*SAMPLES, *OF_THIS_MACHINE]}
 TIER = [{"cluster": "west", "upstreams": ["green"]}]
 
 REFUSED: list[tuple[str, Mapping[str, Any], str, str]] = [
@@ -91,6 +99,9 @@ REFUSED: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("Route", {"upstream": "Blue"}, "upstream", "the name of an object"),
     ("EmbeddedCluster", {"cluster_name": "../east"}, "cluster_name", "the name of a cluster"),
     ("EmbeddedCluster", {"zone": ""}, "zone", "such as us-east-1"),
+    ("KindCluster", {"kind_name": "E"}, "kind_name", "a-z, 0-9 and inner '-'"),
+    ("KindCluster", {"host_port": 0}, "host_port", "a whole number from 1"),
+    ("ControlPlaneImage", {"base_image": "a b"}, "base_image", "the name of a container image"),
     ("ExistingCluster", {"context": ""}, "context", "the name of a context in the kubeconfig"),
     ("ExistingCluster", {"server": "east:6443"}, "server", "the URL of an API server"),
 ]

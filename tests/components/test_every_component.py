@@ -25,8 +25,8 @@ import service_failover
 
 pytestmark = pytest.mark.unit
 
-CLUSTERS = {"EmbeddedCluster", "ExistingCluster", "KindCluster"}
-"""They make clusters and nothing in them; each has tests of its own."""
+OF_THIS_MACHINE = {"EmbeddedCluster", "ExistingCluster", "KindCluster", "ControlPlaneImage"}
+"""They make clusters, and an image for them, and nothing in them; each has tests of its own."""
 OWN_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}
 GIVEN = {"team": "payments", "app.kubernetes.io/part-of": "mine", "app": "mine", "gloo": "mine", "gloo-fed": "mine", "text": "mine"}
 """A user's labels, some of which are the project's, or such as a selector relies on."""
@@ -42,7 +42,7 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 
 
 @pytest.fixture(params=[False, True], ids=["update", "preview"])
-def preview(request: pytest.FixtureRequest) -> bool:
+def as_preview(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -66,15 +66,15 @@ def _run_adapted(index: int, preview: bool) -> Recorder:
 
 
 @pytest.fixture
-def made(sample: Sample, preview: bool) -> Recorder:
+def made(sample: Sample, as_preview: bool) -> Recorder:
     """The component with what it needs and no more, in a cluster, after the Namespace `first`, with which it is to go."""
-    return _run(SAMPLES.index(sample), preview)
+    return _run(SAMPLES.index(sample), as_preview)
 
 
 @pytest.fixture
-def adapted(sample: Sample, preview: bool) -> Recorder:
+def adapted(sample: Sample, as_preview: bool) -> Recorder:
     """The component with labels (which are an output in the preview) and in other namespaces than those of the guide."""
-    return _run_adapted(SAMPLES.index(sample), preview)
+    return _run_adapted(SAMPLES.index(sample), as_preview)
 
 
 def inside(program: Recorder) -> list[Resource]:
@@ -95,7 +95,7 @@ def test_every_component_of_the_library_is_in_the_table() -> None:
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, pulumi.ComponentResource) and value.__module__.startswith("service_failover.")
     }
-    assert nouns == {sample.noun for sample in SAMPLES} | CLUSTERS, "what is here is tested, and what is tested is here"
+    assert nouns == {sample.noun for sample in SAMPLES} | OF_THIS_MACHINE, "what is here is tested, and what is tested is here"
 
 
 def test_a_component_makes_what_it_says_and_nothing_else(sample: Sample, made: Recorder) -> None:
