@@ -12,10 +12,17 @@ finish() {
   status=$?
   trap '' INT TERM
   if [ "$made" = no ]; then
-    # By its generation: a cluster of the same name that somebody else makes at the same time is not touched.
-    half=$(nodes --filter "volume=$GENERATION") || half=
-    # shellcheck disable=SC2086 -- one word for each node
-    [ -z "$half" ] || docker rm --force --volumes $half >/dev/null || say "a half-made cluster $CLUSTER is left; the next run removes it"
+    # By its generation: a cluster of the same name that somebody else makes at the same time is not touched. Whoever is interrupted may have asked
+    # docker for a container that comes a moment later, and cannot be removed before: so it looks until there was nothing twice.
+    looks=0 nothing=0 half=
+    while [ "$nothing" -lt 2 ] && [ "$looks" -lt 10 ]; do
+      [ "$looks" = 0 ] || sleep 0.5
+      looks=$((looks + 1))
+      half=$(nodes --filter "volume=$GENERATION") || break
+      # shellcheck disable=SC2086 -- one word for each node
+      if [ -z "$half" ]; then nothing=$((nothing + 1)); else docker rm --force --volumes $half >/dev/null 2>&1 || nothing=0; fi
+    done
+    [ -z "$half" ] || say "a half-made cluster $CLUSTER is left; the next run removes it"
   fi
   rm -rf "$private"
   exit "$status"

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 LABEL = "io.x-k8s.kind.cluster"
 ROOT = "RECORDING_TOOLS"
 """Variable that names the directory in which everything is kept."""
-POSIX = ("cat", "date", "mktemp", "rm", "sh")
+POSIX = ("cat", "date", "mktemp", "rm", "sh", "sleep")
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -60,7 +60,7 @@ class Tools:
         return list((self.root / "tmp").iterdir())
 
     def when(self, event: str) -> Path:
-        """From now on: daemon-down, create-fails, create-fails-late, create-hangs, not-ready, not-answering. Unlinking the file ends it."""
+        """From now on: daemon-down, create-fails, create-fails-late, create-hangs, not-ready, not-answering; once: rm-too-early. Unlinking ends it."""
         file = self.root / event
         file.touch()
         return file
@@ -151,6 +151,9 @@ def docker(root: Path, arguments: list[str]) -> None:
         case ["rm", "--force", "--volumes", *ids]:
             for name, container in containers.items():
                 if container["Id"] in ids:
+                    if (root / "rm-too-early").exists():  # docker lists a container that it is still making
+                        (root / "rm-too-early").unlink()
+                        _fail(f"Error: No such container: {container['Id']}")
                     (root / "containers" / f"{name}.json").unlink(missing_ok=True)
         case ["start", name]:
             _change(root, name, Running=True)

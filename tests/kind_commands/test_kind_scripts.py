@@ -113,6 +113,14 @@ def test_an_interrupted_create_leaves_nothing(tools: Tools, number: signal.Signa
     assert tools.left_behind == []
 
 
+def test_a_container_that_docker_is_still_making_is_waited_for_and_removed(tools: Tools) -> None:
+    tools.when("create-fails-late")
+    early = tools.when("rm-too-early")
+    assert run(tools, "create").returncode != 0
+    assert not early.exists(), "the first attempt came too early"
+    assert tools.containers == {}, "as seen with a real docker whose client was interrupted"
+
+
 def test_what_a_killed_create_left_is_made_anew(tools: Tools) -> None:
     hangs = tools.when("create-hangs")
     process = started(tools, "create")
