@@ -72,6 +72,8 @@ def status(stack: Stack) -> None:
     """Print the clusters' parts, the failover resources and who serves, as far as they can be had."""
     for directory in sorted(stack.workspace.clusters(stack.name).glob("*")):
         subprocess.run([sys.executable, "-m", "embedded", "status", "--state-dir", str(directory)], cwd=PROJECT, check=False)
+    if stack.has_kind_clusters():
+        stack.kind_clusters("list")
     clusters = {
         file.stem: [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
         for file in kubeconfigs.write(stack, stack.outputs())

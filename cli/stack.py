@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,6 +144,7 @@ class Stack:
 
         Errors: CommandFailed, with what is left, when something cannot be removed.
         """
+        has_kind_clusters = self.has_kind_clusters()
         if not self.exists() and not self.workspace.clusters(self.name).exists():
             print(f"There is no stack {self.name!r} here.")
         elif self.exists() and (problem := self._destroy()):
@@ -155,6 +157,8 @@ class Stack:
             # What cannot be asked (a dead API server) is dropped from the state; the clusters themselves are deleted below in any case.
             print(f"Pulumi could not remove everything ({problem}); removing the clusters and the state directly.", file=sys.stderr)
         self._delete_clusters()
+        if has_kind_clusters:
+            self._delete_kind_clusters()
         end_orphans(self.workspace.home)
         self._forget()
         print(f"Stack {self.name!r} is gone: no process, no file of it is left.")
@@ -179,6 +183,18 @@ class Stack:
             return f"{error}"
         return "put right what is named above" if failed else ""
 
+    def has_kind_clusters(self) -> bool:
+        """Whether the stack has kind clusters, or is to have some, as far as its state and its config file say. docker is not asked."""
+        config = self.workspace.project / f"Pulumi.{self.name}.yaml"
+        if config.exists() and re.search(r"""\b(clusterK|k)ind['"]?:\s*['"]?kind\b""", config.read_text()):
+            return True
+        return self.workspace.names_type(self.name, "service-failover:index:KindCluster")
+
+    def kind_clusters(self, verb: str) -> bool:
+        """`list` or `delete` the stack's kind clusters, by what docker says. Whether that went well; what did not has been said."""
+        command = [sys.executable, "-m", "service_failover.kind", verb, "--stack", self.name, "--state-dir", str(self.workspace.root)]
+        return subprocess.run(command, cwd=PROJECT, check=False).returncode == 0
+
     def _is_in_clusters_that_stay(self) -> bool:
         """Whether something of the stack is in a cluster that it does not delete: then its state must not be thrown away."""
         return self.workspace.names_type(self.name, "service-failover:index:ExistingCluster")
@@ -193,6 +209,11 @@ class Stack:
         left = [str(each) for each in directories if subprocess.run([*delete, str(each)], cwd=PROJECT, check=False).returncode]
         if left:
             raise CommandFailed(f"not removed, for the reason above: {', '.join(left)}\nthen once more: {self.command('down')}")
+
+    def _delete_kind_clusters(self) -> None:
+        """Those that Pulumi did not know, or could not delete. As long as docker does not answer, the state is kept."""
+        if not self.kind_clusters("delete"):
+            raise CommandFailed(f"kind clusters of stack {self.name!r} may be left, for the reason above. Then once more: {self.command('down')}")
 
 
 def _tools() -> dict[str, str]:

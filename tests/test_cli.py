@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,19 @@ def test_the_next_commands_are_about_the_stack_that_is_up(tmp_path: Path, projec
 def test_the_state_of_another_project_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SERVICE_FAILOVER_STATE", raising=False)
     assert open_workspace(tmp_path).root == tmp_path / ".state"
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("config:\n  service-failover:clusterKind: kind\n", True),
+        ("config:\n  service-failover:clusters: [{name: a, kind: kind}]\n", True),
+        ('config:\n  service-failover:clusters: [{"name": "a", "kind": "kind"}]\n', True),
+        ("config:\n  service-failover:clusterKind: embedded\n  service-failover:kind:\n    clusterPrefix: a\n", False),
+        ("", False),
+    ],
+)
+def test_a_stack_with_kind_clusters_is_known_by_its_config_when_its_state_is_lost(workspace: Workspace, tmp_path: Path, text: str, has: bool) -> None:
+    (tmp_path / "Pulumi.some.yaml").write_text(text)
+    stack = Stack(name="some", workspace=replace(workspace, project=tmp_path))
+    assert stack.has_kind_clusters() is has, "only then is docker asked: an embedded stack goes down without it"

@@ -60,10 +60,15 @@ class Tools:
         return list((self.root / "tmp").iterdir())
 
     def when(self, event: str) -> Path:
-        """From now on: daemon-down, create-fails, create-fails-late, create-hangs, not-ready, not-answering; once: rm-too-early. Unlinking ends it."""
+        """From now on: daemon-down, create-fails, create-fails-late, create-hangs, not-ready, not-answering; once: rm-too-early. unlink() ends it."""
         file = self.root / event
         file.touch()
         return file
+
+    def make(self, cluster: str, *, owner: str, running: bool = True) -> None:
+        """A cluster that a stack has made."""
+        _add(self.root, cluster, mounts=[f"/kind/service-failover/owner/{owner}", "/kind/service-failover/generation/g1"], ports={})
+        _change(self.root, f"{cluster}-control-plane", made=True, Running=running)
 
     def make_foreign(self, cluster: str) -> None:
         """A cluster that somebody else made."""
