@@ -13,7 +13,7 @@ def cluster_provider(name: str, *, kubeconfig: pulumi.Output[str], identity: pul
     """
     return kubernetes.Provider(
         f"{name}-provider",
-        kubeconfig=kubeconfig,
+        kubeconfig=pulumi.Output.secret(kubeconfig),  # its schema does not say so
         cluster_identifier=identity,
         enable_secret_mutable=True,
         enable_config_map_mutable=True,
