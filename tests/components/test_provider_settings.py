@@ -1,4 +1,4 @@
-"""The settings without which the Kubernetes provider surprises: which cluster it is for, whose secrets it keeps, what it replaces, that it is named."""
+"""The settings without which the Kubernetes provider surprises: its cluster, its secrets, what it replaces; and that one is named."""
 
 from __future__ import annotations
 
