@@ -25,10 +25,10 @@ up: tools ## two clusters, and blue that fails over to green
 
 # These two end things: they do with what is there, and install nothing.
 down: ## destroy the stack; nothing of it is left
-	@$(PYTHON) -m cli --stack $(STACK) down
+	@$(PYTHON) -m cli --project $(PROJECT) --stack $(STACK) down
 
 forget: ## give up the state of a stack in existing clusters, and leave what is in them
-	@$(PYTHON) -m cli --stack $(STACK) forget
+	@$(PYTHON) -m cli --project $(PROJECT) --stack $(STACK) forget
 
 env: tools ## eval "$(make -s env)" puts pulumi, kubectl and the stack's settings into a shell
 	@$(CLI) env
@@ -58,8 +58,8 @@ test-unit: test-tools ## the tests that start no process
 coverage: test-tools ## that the components' own tests cover at least 95 % of their branches
 	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit tests/components --cov --cov-report=term
 
-bench: test-tools ## measure failover, pushes and scale (half an hour; docs/benchmarks.md); best on an idle machine
-	@$(RUN) sh -c 'missed=0; for each in failover push scale; do python -m bench $$each || missed=1; done; exit $$missed'
+bench: test-tools ## measure failover, pushes, scale and `pulumi up` (half an hour; docs/benchmarks.md); best on an idle machine
+	@$(RUN) sh -c 'missed=0; for each in failover push scale up; do python -m bench $$each || missed=1; done; exit $$missed'
 
 check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff format --check .

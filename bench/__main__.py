@@ -1,4 +1,4 @@
-"""`python -m bench scale | failover | push`: the command line. The report goes to standard output, and as JSON to a file when one is named."""
+"""`python -m bench scale | failover | push | up`: the command line. The report goes to standard output, and as JSON to a file when one is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     push.add_argument("--rate", type=float, default=500, help="requests a second (default: %(default)s)")
     push.add_argument("--clusters", type=_count, default=1000, help="Upstreams that all change in the push (default: %(default)s)")
 
-    for command, repeats in ((scale, 3), (failover, 10), (push, 5)):
+    up = commands.add_parser("up", help="pulumi up of the default stack, against a script of kubectl apply", allow_abbrev=False)
+
+    for command, repeats in ((scale, 3), (failover, 10), (push, 5), (up, 5)):
         command.add_argument("--repeats", type=_count, default=repeats, help="how often everything is measured (default: %(default)s)")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     return root
@@ -79,6 +81,10 @@ async def _run(options: argparse.Namespace, report: Report) -> None:
 
             report.settings |= {"rate": options.rate, "clusters": options.clusters}
             await push.run(push.Settings(repeats=options.repeats, rate=options.rate, clusters=options.clusters), report)
+        case "up":
+            from bench import up
+
+            await up.run(up.Settings(repeats=options.repeats), report)
 
 
 def machine() -> dict[str, Any]:

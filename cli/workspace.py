@@ -108,7 +108,8 @@ class Workspace:
         """Remove what a destroyed stack leaves, Pulumi's state of it too, and everything once no stack is left. Needs no Pulumi."""
         shutil.rmtree(self.root / stack, ignore_errors=True)
         own = {stack, *(f"{stack}.json{end}" for end in ("", ".attrs", ".bak", ".bak.attrs"))}
-        for path in [path for path in self.backend.glob(".pulumi/**/service-failover/*") if path.name in own]:
+        kept = self.backend / ".pulumi"
+        for path in [path for pattern in ("*/*/*", "locks/*/*/*") for path in kept.glob(pattern) if path.name in own]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not self.stacks():
             shutil.rmtree(self.root, ignore_errors=True)

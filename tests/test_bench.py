@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.objects import SECRET_MARK, Step, objects, step
 from bench.report import Figure, Goal, Report
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -67,3 +68,46 @@ def test_a_missed_goal_is_seen_in_the_table() -> None:
 def test_quantiles_are_values_that_were_measured() -> None:
     figure = Figure(case="a", subject="b", metric="c", unit="ms", values=tuple(range(1, 201)))
     assert (figure.quantile(0.99), figure.quantile(0.5), figure.quantile(1)) == (198, 100, 200), "nearest rank, nothing is interpolated"
+
+
+@pytest.mark.e2e
+def test_an_up_is_measured_against_a_script(tmp_path: Path) -> None:
+    report = measured(tmp_path, "up")
+    taken = {subject for _, subject in values(report, "nothing to first answer")}
+    assert taken == {"pulumi up", "kubectl apply"}, "each gets to the first answer"
+
+
+@pytest.mark.unit
+def test_the_objects_of_a_state_are_what_somebody_would_apply() -> None:
+    secret = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '{"tls.key": "k"}'}
+    annotations = {"pulumi.com/waitFor": "x", "a": "b"}
+    inputs = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "annotations": annotations},
+        "stringData": secret,
+        "__initialApiVersion": "v1",
+    }
+    resources = [
+        {"type": "service-failover:index:Gloo"},
+        {"type": "kubernetes:core/v1:Secret", "inputs": inputs, "provider": "urn:pulumi:x::p::a$pulumi:providers:kubernetes::far-provider::id"},
+    ]
+    assert objects({"deployment": {"resources": resources}}) == {
+        "far": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {"a": "b"}}, "stringData": {"tls.key": "k"}}]
+    }, "without what is Pulumi's own, and in the clear"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("manifest", "when"),
+    [
+        ({"kind": "Namespace"}, Step.FOUNDATION),
+        ({"kind": "Service"}, Step.BASICS),
+        ({"kind": "Secret", "type": "kubernetes.io/tls"}, Step.BASICS),
+        ({"kind": "Secret", "type": "solo.io/kubeconfig"}, Step.REGISTRATION),
+        ({"kind": "Deployment"}, Step.WORKLOADS),
+        ({"kind": "FailoverScheme"}, Step.SCHEME),
+    ],
+)
+def test_what_others_need_is_applied_before_them(manifest: dict[str, Any], when: Step) -> None:
+    assert step(manifest) is when

@@ -1,0 +1,189 @@
+"""What `pulumi up` of the embedded default costs against a script that does the same by `kubectl apply`, in turns.
+
+Both begin with nothing, make two clusters by the same command, both at once, and end with the first answer of the proxy. The script gets the objects
+of a stack that was up, certificates included: it only applies them, and waits for what it must. It works on both clusters at once where that is
+possible; somebody who types has it slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+import toolchain
+from bench.objects import KUBECONFIG, Object, Step, document, objects, step
+from bench.report import Goal, Report
+from cli.stack import Stack, first_answer
+from cli.workspace import PROJECT, Workspace
+from service_failover.addressing import EMBEDDED, realised
+from service_failover.cluster_access import TOKEN_SECRET, kubeconfig
+
+LIMIT = 1.5
+PULUMI, KUBECTL = "pulumi up", "kubectl apply"
+NAME = "bench-up"
+SPECS = {
+    "local": {"name": "local", "region": "us-east-1", "zone": "us-east-1a"},
+    "remote": {"name": "remote", "region": "us-east-1", "zone": "us-east-1c"},
+}
+"""The default clusters, as Pulumi.yaml has them."""
+MANAGEMENT = "local"
+WAIT = "--timeout=120s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How often each is done."""
+
+    repeats: int = 5
+
+
+async def run(settings: Settings, report: Report) -> None:
+    """Measure both; figures and goals go into `report`."""
+    await asyncio.to_thread(_run, settings, report)
+
+
+def _run(settings: Settings, report: Report) -> None:
+    with tempfile.TemporaryDirectory(prefix="service-failover-bench-") as folder:
+        directory = Path(folder)
+        _, wanted = with_pulumi(directory / "first")  # the objects to apply; and the caches are warm for both
+        seconds: dict[str, list[float]] = {PULUMI: [], KUBECTL: []}
+        for repeat in range(settings.repeats):
+            # Who is first changes from one repeat to the next.
+            for name in (PULUMI, KUBECTL) if repeat % 2 else (KUBECTL, PULUMI):
+                took = with_kubectl(directory / "kubectl", wanted) if name == KUBECTL else with_pulumi(directory / "pulumi")[0]
+                seconds[name].append(took)
+    case = f"two clusters, {sum(len(each) for each in wanted.values())} objects"
+    ours, theirs = (
+        report.add(case=case, subject=name, metric="nothing to first answer", unit="s", values=values) for name, values in seconds.items()
+    )
+    report.goals.append(Goal(name="pulumi up against kubectl apply (medians)", value=ours.median / theirs.median, limit=LIMIT, unit="times"))
+
+
+def with_pulumi(root: Path) -> tuple[float, Mapping[str, list[Object]]]:
+    """Bring the default stack up with a state directory of its own, and remove it. Returns the seconds it took, and the objects it made."""
+    stack = Stack(name=NAME, workspace=Workspace(root=root))
+    environment = {**os.environ, "SERVICE_FAILOVER_STATE": str(root)}
+    try:
+        stack.initialise()
+        began = time.monotonic()
+        up = stack.pulumi("up", "--yes", "--skip-preview", "-s", NAME, capture=True)
+        if up.returncode:
+            raise RuntimeError(f"pulumi up failed: {up.stdout[-3000:]}{up.stderr[-3000:]}")
+        took = time.monotonic() - began
+        url = stack.proxy_url()
+        began = time.monotonic()
+        first_answer(url)
+        took += time.monotonic() - began
+        exported = stack.pulumi("stack", "export", "--show-secrets", "-s", NAME, capture=True)
+        return took, objects(json.loads(exported.stdout))
+    finally:
+        command = [sys.executable, "-m", "cli", "--stack", NAME, "down"]
+        subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=True)
+
+
+def with_kubectl(root: Path, wanted: Mapping[str, list[Object]]) -> float:
+    """Do the same by kubectl, and remove it. Returns the seconds it took."""
+    script = Script(root=root)
+    try:
+        began = time.monotonic()
+        script.run(wanted)
+        return time.monotonic() - began
+    finally:
+        for name in SPECS:
+            _embedded("delete", root / name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """The script. Its kubeconfigs and clusters are below `root`."""
+
+    root: Path
+
+    def run(self, wanted: Mapping[str, list[Object]]) -> None:
+        """From nothing to the first answer."""
+        with ThreadPoolExecutor(max_workers=len(SPECS)) as both:
+            list(both.map(self._make, SPECS))
+            list(both.map(lambda name: self._populate(name, wanted[name]), SPECS))
+            credentials = dict(zip(SPECS, both.map(self._credentials, SPECS), strict=True))
+            registration = [_registered(each, credentials) for each in _of(wanted[MANAGEMENT], Step.REGISTRATION)]
+            self._apply(MANAGEMENT, registration)
+            list(both.map(self._await, SPECS))
+        self._apply(MANAGEMENT, _of(wanted[MANAGEMENT], Step.SCHEME))
+        accepted = ["wait", "failoverscheme", "--all", "-n", "gloo-fed", "--for=jsonpath={.status.state}=ACCEPTED", WAIT]
+        self._kubectl(MANAGEMENT, *accepted)
+        service = json.loads(self._kubectl(MANAGEMENT, "get", "service", "-n", "gloo-system", "gateway-proxy", "-o", "json"))
+        address, port = service["status"]["loadBalancer"]["ingress"][0]["ip"], service["spec"]["ports"][0]["port"]
+        first_answer(f"http://{realised(address, EMBEDDED.get('realise'))}:{port}")
+
+    def _make(self, name: str) -> None:
+        text = _embedded("start", self.root / name, json.dumps(SPECS[name]))
+        with os.fdopen(os.open(self._kubeconfig(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+
+    def _populate(self, name: str, manifests: list[Object]) -> None:
+        self._apply(name, _of(manifests, Step.FOUNDATION))
+        self._kubectl(name, "wait", "crd", "--all", "--for=condition=Established", WAIT)
+        self._apply(name, _of(manifests, Step.BASICS))
+        self._apply(name, _of(manifests, Step.WORKLOADS))
+
+    def _credentials(self, name: str) -> str:
+        """The kubeconfig for Gloo Federation: by hand it is put together from the cluster's own and the token."""
+        self._kubectl(name, "wait", "secret", TOKEN_SECRET, "-n", "gloo-system", "--for=jsonpath={.data.token}", WAIT)
+        token = json.loads(self._kubectl(name, "get", "secret", TOKEN_SECRET, "-n", "gloo-system", "-o", "json"))["data"]["token"]
+        cluster = yaml.safe_load(self._kubeconfig(name).read_text())["clusters"][0]["cluster"]
+        return kubeconfig(
+            cluster=name,
+            server=cluster["server"],
+            certificate_authority=cluster["certificate-authority-data"],
+            token=base64.b64decode(token).decode(),
+        )
+
+    def _await(self, name: str) -> None:
+        self._kubectl(name, "wait", "deployments", "--all", "-A", "--for=condition=Available", WAIT)
+        address = "--for=jsonpath={.status.loadBalancer.ingress[0].ip}"
+        self._kubectl(name, "wait", "service", "gateway-proxy", "-n", "gloo-system", address, WAIT)
+
+    def _apply(self, name: str, manifests: Iterable[Object]) -> None:
+        self._kubectl(name, "apply", "--server-side", "-f", "-", stdin=document(manifests))
+
+    def _kubectl(self, name: str, *arguments: str, stdin: str = "") -> str:
+        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(self._kubeconfig(name)), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)} on {name}: {done.stderr[-3000:]}")
+        return done.stdout
+
+    def _kubeconfig(self, name: str) -> Path:
+        return self.root / f"{name}.yaml"
+
+
+def _of(manifests: Iterable[Object], wanted: Step) -> list[Object]:
+    return [each for each in manifests if step(each) is wanted]
+
+
+def _registered(manifest: Object, credentials: Mapping[str, str]) -> Object:
+    """An object of a registration, with the kubeconfig of the cluster that is there now."""
+    if manifest.get("type") != KUBECONFIG:
+        return manifest
+    return manifest | {"stringData": {"kubeconfig": credentials[manifest["metadata"]["name"]]}}
+
+
+def _embedded(verb: str, directory: Path, stdin: str = "") -> str:
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "embedded", verb, "--state-dir", str(directory)]
+    done = subprocess.run(command, cwd=PROJECT, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"embedded {verb}: {done.stderr[-3000:]}")
+    return done.stdout
