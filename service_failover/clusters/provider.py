@@ -11,9 +11,10 @@ def cluster_provider(name: str, *, kubeconfig: pulumi.Output[str], identity: pul
 
     Secrets and ConfigMaps are changed in place: by default they are replaced, and a Secret with a fixed name would be gone for a moment.
     """
+    secret: pulumi.Output[str] = pulumi.Output.secret(kubeconfig)  # its schema does not say so
     return kubernetes.Provider(
         f"{name}-provider",
-        kubeconfig=pulumi.Output.secret(kubeconfig),  # its schema does not say so
+        kubeconfig=secret,
         cluster_identifier=identity,
         enable_secret_mutable=True,
         enable_config_map_mutable=True,
