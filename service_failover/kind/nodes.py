@@ -84,7 +84,10 @@ def start(nodes: Iterable[Node]) -> None:
     for node in nodes:
         while not _answers(node):
             if time.monotonic() > deadline:
-                raise DockerFailed(f"{node.name} runs, but its API server does not answer within {START_SECONDS:g} s: docker logs {node.name}")
+                raise DockerFailed(
+                    f"{node.name} runs, but its API server does not answer within {START_SECONDS:g} s. See why: docker logs {node.name}\n"
+                    f"To make it anew: kind delete cluster --name {node.cluster}, then the same again"
+                )
             time.sleep(0.5)
 
 

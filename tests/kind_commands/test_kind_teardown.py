@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from recording_tools import Tools, install
 
+import toolchain
+from cli.stack import Stack
+from cli.workspace import CommandFailed, Workspace
 from service_failover.kind import nodes
 from service_failover.kind.document import owner_of
 from service_failover.kind.machine import Docker, examine
@@ -79,7 +82,7 @@ def test_an_api_server_that_does_not_come_back_is_an_error(tools: Tools, monkeyp
     tools.make("failover-dev-local", owner=OURS, running=False)
     tools.when("not-answering")
     monkeypatch.setattr(nodes, "START_SECONDS", 0.1)
-    with pytest.raises(nodes.DockerFailed, match=r"its API server does not answer within 0\.1 s: docker logs failover-dev-local-control-plane"):
+    with pytest.raises(nodes.DockerFailed, match="To make it anew: kind delete cluster --name failover-dev-local"):
         nodes.start(nodes.list_nodes())
 
 
@@ -99,3 +102,26 @@ def test_a_machine_without_docker_is_examined_all_the_same(tools: Tools) -> None
     machine = examine([])
     assert machine.docker == "docker is not on PATH"
     assert machine.kind is None
+
+
+def test_a_stack_keeps_its_state_until_docker_answers_and_then_nothing_is_left(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Path:
+        raise toolchain.ToolMissing(f"{name} is not installed")
+
+    monkeypatch.setattr(toolchain, "install_plugins", lambda home: None)
+    monkeypatch.setattr(toolchain, "find", missing)
+    workspace = Workspace(root=tmp_path / "state")
+    workspace.prepare()
+    state = workspace.backend / ".pulumi" / "stacks" / "service-failover" / "mine.json"
+    state.parent.mkdir(parents=True)
+    state.write_text('{"resources": [{"type": "service-failover:index:KindCluster"}]}')
+    tools.make("failover-mine-local", owner=owner_of("mine", workspace.root))
+    tools.make("failover-second-local", owner=SECOND)
+    down = tools.when("daemon-down")
+    with pytest.raises(CommandFailed, match=r"kind clusters of stack 'mine' may be left, for the reason above. Then once more: make down STACK=mine"):
+        Stack(name="mine", workspace=workspace).down()
+    assert state.exists(), "thrown away, nobody would know of the cluster any more"
+    down.unlink()
+    Stack(name="mine", workspace=workspace).down()
+    assert list(tools.containers) == ["failover-second-local-control-plane"], "without Pulumi, by the marks on the nodes"
+    assert not workspace.root.exists()
