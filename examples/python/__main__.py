@@ -54,38 +54,40 @@ class Region(pulumi.ComponentResource):
         self.register_outputs({})
 
     def inside(self, *depends_on: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options for what is in this region's cluster."""
+        """Options for a part of this region, in its cluster."""
         return pulumi.ResourceOptions.merge(self.cluster.contents(depends_on=list(depends_on)), pulumi.ResourceOptions(parent=self))
 
     def in_gloo(self) -> pulumi.ResourceOptions:
-        """Options for objects of its Gloo."""
+        """Options for a part of this region that is made of objects of Gloo."""
         return self.inside(*self.gloo.foundation)
 
 
 authority = CertificateAuthority("shop", {"common_name": "shop"})
 regions = {name: Region(name, cloud_region, authority) for name, cloud_region in REGIONS.items()}
 home = regions[PRIMARY]
-standby = {name: region for name, region in regions.items() if name != PRIMARY}
 
-federation = GlooFed("federation", {"labels": LABELS}, home.inside())
+federation = GlooFed("federation", {"labels": LABELS}, home.cluster.contents())
+in_federation = home.cluster.contents(depends_on=federation.foundation)
 registrations = [
     Registration(
         f"{name}-registration",
         {"cluster_name": name, "kubeconfig": region.access.kubeconfig, "gateway_identity": f"gateway.{name}"},
-        home.inside(*federation.foundation),
+        in_federation,
     )
     for name, region in regions.items()
 ]
-check = HealthCheckedUpstream("check", {"service_name": home.app.service_name, "path": "/health", "interval": "1s", "timeout": "1s"}, home.in_gloo())
+
+at_home = home.cluster.contents(depends_on=home.gloo.foundation)
+check = HealthCheckedUpstream("check", {"service_name": home.app.service_name, "path": "/health", "interval": "1s", "timeout": "1s"}, at_home)
 FailoverScheme(
     "scheme",
     {
         "primary": {"cluster": PRIMARY, "upstream": check.upstream_name},
-        "tiers": [[{"cluster": name, "upstreams": [region.app.upstream_name]}] for name, region in standby.items()],
+        "tiers": [[{"cluster": name, "upstreams": [region.app.upstream_name]}] for name, region in regions.items() if region is not home],
     },
-    home.inside(federation, *registrations, *regions.values()),
+    home.cluster.contents(depends_on=[federation, *registrations, *regions.values(), check]),
 )
-Route("customers", {"prefix": "/", "upstream": check.upstream_name}, home.in_gloo())
+Route("customers", {"prefix": "/", "upstream": check.upstream_name}, at_home)
 
 pulumi.export("proxyUrl", home.gloo.proxy_url)
 pulumi.export("kubeconfigs", pulumi.Output.secret({name: region.cluster.kubeconfig for name, region in regions.items()}))
