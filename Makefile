@@ -9,7 +9,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit coverage bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit test-kind coverage bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-unit: test-tools ## the tests that start no process
 
 coverage: test-tools ## that the components' own tests cover at least 95 % of their branches
 	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit tests/components --cov --cov-report=term
+
+test-kind: test-tools ## the whole stack on real kind clusters; needs docker and kind on PATH (docs/kind.md)
+	@$(RUN) python -m pytest -q -m kind tests/kind
 
 bench: test-tools ## measure failover, pushes, scale and `pulumi up` (half an hour; docs/benchmarks.md); best on an idle machine
 	@$(RUN) sh -c 'missed=0; for each in failover push scale up; do python -m bench $$each || missed=1; done; exit $$missed'

@@ -1,4 +1,4 @@
-"""`python -m bench scale | failover | push | up`: the command line. The report goes to standard output, and as JSON to a file when one is named."""
+"""`python -m bench scale | failover | push | up | kind`: the command line. The report goes to standard output, as JSON to a file that is named."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ def parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="pulumi up of the default stack, against a script of kubectl apply", allow_abbrev=False)
 
-    for command, repeats in ((scale, 3), (failover, 10), (push, 5), (up, 5)):
+    kind = commands.add_parser("kind", help="make up STACK=dev, against two kind clusters and their images alone", allow_abbrev=False)
+    kind.add_argument("--node-image", default="", help="of the nodes (default: that of the stack)")
+    kind.add_argument("--base-image", default="", help="base of the control plane's image (default: the pinned one)")
+
+    for command, repeats in ((scale, 3), (failover, 10), (push, 5), (up, 5), (kind, 3)):
         command.add_argument("--repeats", type=_count, default=repeats, help="how often everything is measured (default: %(default)s)")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     return root
@@ -85,6 +89,10 @@ async def _run(options: argparse.Namespace, report: Report) -> None:
             from bench import up
 
             await up.run(up.Settings(repeats=options.repeats), report)
+        case "kind":
+            from bench import kind
+
+            await kind.run(kind.Settings(repeats=options.repeats, node_image=options.node_image, base_image=options.base_image), report)
 
 
 def machine() -> dict[str, Any]:

@@ -10,6 +10,9 @@ from pathlib import Path
 LAST_WORDS = 20
 """Lines of a command that failed which its user gets to see."""
 
+WIDTH = 100
+"""Characters of a line of progress."""
+
 Report = Callable[[str], None]
 
 
@@ -37,7 +40,7 @@ def build(image: str, *, context: Path, dockerfile: Path, arguments: Mapping[str
 
     def on_line(line: str) -> None:
         if line.startswith("Step "):  # BuildKit words it otherwise, and is fast enough to need no progress
-            report(line)
+            report(line if len(line) <= WIDTH else f"{line[: WIDTH - 4]} ...")
 
     _run(["docker", "build", "--tag", image, "--file", str(context / dockerfile), *options, str(context)], on_line=on_line)
 

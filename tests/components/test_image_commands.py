@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from service_failover.image import docker, wheels
+from service_failover.image.__main__ import main
 from service_failover.image.context import CHECKOUT, fingerprint
 
 pytestmark = pytest.mark.unit
@@ -47,7 +51,18 @@ class Machine:
         return [sys.executable, "-P", "-m", "service_failover.image", *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=60)
+        """The command, in this process."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            patch.setattr(tempfile, "tempdir", self.environment["TMPDIR"])
+            handler = signal.getsignal(signal.SIGTERM)
+            try:
+                code = main(arguments)
+            finally:
+                signal.signal(signal.SIGTERM, handler)
+        return subprocess.CompletedProcess(arguments, code, "", said.getvalue())
 
     @property
     def commands(self) -> list[str]:
@@ -107,10 +122,12 @@ def test_a_docker_that_does_not_answer_is_told(machine: Machine) -> None:
     assert "Cannot connect to the Docker daemon" in done.stderr
 
 
-def test_without_docker_it_says_so(machine: Machine) -> None:
-    (machine.folder / "docker").unlink()
-    environment = {**machine.environment, "PATH": str(machine.folder)}
-    done = subprocess.run(machine.command("build", "--image", IMAGE), env=environment, capture_output=True, text=True, check=False, timeout=60)
+def test_without_docker_it_says_so(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise FileNotFoundError("docker")
+
+    monkeypatch.setattr(subprocess, "Popen", absent)
+    done = machine.run("build", "--image", IMAGE)
     assert (done.returncode, done.stderr.strip()) == (1, "there is no docker on PATH")
 
 
@@ -160,24 +177,47 @@ def test_a_failed_load_says_what_kind_said(machine: Machine) -> None:
     assert "no nodes found for cluster" in done.stderr
 
 
-def test_with_a_base_image_packages_are_downloaded_for_its_python(monkeypatch: pytest.MonkeyPatch, machine: Machine, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", machine.environment["PATH"])
-    monkeypatch.setenv("RECORD", machine.environment["RECORD"])
-    monkeypatch.setenv("ANSWERS", machine.environment["ANSWERS"])
+def test_with_a_base_image_the_packages_come_from_a_folder_of_the_context(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(wheels, "download", lambda _, **options: asked.append(options))
     machine.answers(**{"docker_run_--rm": "echo 3 12 aarch64 39"})
-    assert docker.python_of("debian:13") == ("3.12", "aarch64", 39), "the base is asked, since it may be for another machine"
+    done = machine.run("build", "--image", f"servicefailover/controlplane:0.1.0-{fingerprint('debian:13')}", "--base-image", "debian:13")
+    assert done.returncode == 0, done.stderr
+    (options,) = asked
+    assert (options["python"], options["machine"], options["glibc"]) == ("3.12", "aarch64", 39), "the base is asked: it may be for another machine"
+    assert str(options["into"]).endswith("service_failover/image/wheels"), "in the context"
+    build = machine.commands[-1].split()
+    for word in ("BASE_IMAGE=debian:13", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/image/wheels"):
+        assert word in build, f"{word}: no container asks a package index"
+
+
+def test_a_base_without_a_python_that_wheels_are_for_is_refused(machine: Machine) -> None:
     machine.answers(**{"docker_run_--rm": "echo 3 12 x86_64 0"})
-    with pytest.raises(docker.ImageError, match="glibc"):
-        docker.python_of("alpine:3")
-    assert wheels.platforms("aarch64", 19) == ["manylinux_2_19_aarch64", "manylinux_2_18_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+    done = machine.run("build", "--image", f"servicefailover/controlplane:0.1.0-{fingerprint('alpine:3')}", "--base-image", "alpine:3")
+    assert done.returncode == 1
+    assert "alpine:3 has no Python on glibc" in done.stderr, "and not after a download"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_packages_are_downloaded_for_the_python_of_the_base(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int) -> None:
     asked: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         asked.append(command)
-        return subprocess.CompletedProcess(command, 1, "", "no matching distribution")
+        return subprocess.CompletedProcess(command, status, "", "no matching distribution")
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(docker.ImageError, match="no matching distribution"):
+    with pytest.raises(docker.ImageError, match="no matching distribution") if status else contextlib.nullcontext():
         wheels.download(tmp_path / "lock", into=tmp_path, python="3.12", machine="aarch64", glibc=39)
     for option in ("--require-hashes", "--python-version=3.12", "--platform=manylinux_2_39_aarch64", "--only-binary=:all:"):
         assert option in asked[0], f"{option}: what is hashed, for that Python"
+    assert wheels.platforms("aarch64", 19) == ["manylinux_2_19_aarch64", "manylinux_2_18_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+
+
+def test_a_build_that_is_interrupted_from_the_terminal_says_so(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(docker, "build", interrupt)
+    done = machine.run("build", "--image", IMAGE)
+    assert (done.returncode, "Interrupted." in done.stderr, machine.left) == (130, True, [])
