@@ -25,6 +25,13 @@ def _programs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What a test's failed program leaves does not complain during the next test: Python 3.11 then fails to parse what it is just parsing."""
+    yield
+    Recorder.collect()
+
+
 @pytest.fixture(scope="session")
 def update() -> Recorder:
     return run_program()

@@ -11,7 +11,7 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi.output import Unknown
@@ -76,6 +76,8 @@ class Recorder(mocks.Mocks):
     exports: dict[str, Any] = field(default_factory=dict)
     secret_exports: set[str] = field(default_factory=set)
     invokes: list[mocks.MockCallArgs] = field(default_factory=list)
+    failed: ClassVar[bool] = False
+    """Whether some program has failed. What it leaves complains, with tracebacks, when it is collected: see `collect`."""
     invoke_failure: str = ""
     """Why every invoke fails, as a provider reports it; "": none does."""
 
@@ -94,14 +96,21 @@ class Recorder(mocks.Mocks):
             loop.run_until_complete(run_pulumi_func(lambda: program() and None))
             loop.run_until_complete(self._read_exports())
         except BaseException:
-            # What a failed program leaves complains, with tracebacks, when it is collected: here, and not in the middle of something else.
-            gc.collect()
+            Recorder.failed = True
             raise
         finally:
             registration._get_stack_trace = with_traces
             loop.close()
             asyncio.set_event_loop(None)
         return self
+
+    @classmethod
+    def collect(cls) -> None:
+        """Collect what a failed program has left, now that nothing refers to it, and not in the middle of something else."""
+        if cls.failed:
+            cls.failed = False
+            pulumi.runtime.settings.reset_options()
+            gc.collect()
 
     async def _read_exports(self) -> None:
         for name, value in pulumi.runtime.get_root_resource().outputs.items():
