@@ -19,7 +19,7 @@ finish() {
       [ "$looks" = 0 ] || sleep 0.5
       looks=$((looks + 1))
       half=$(nodes --filter "volume=$GENERATION") || break
-      # shellcheck disable=SC2086 -- one word for each node
+      # shellcheck disable=SC2086 # one word for each node
       if [ -z "$half" ]; then nothing=$((nothing + 1)); else docker rm --force --volumes $half >/dev/null 2>&1 || nothing=0; fi
     done
     [ -z "$half" ] || say "a half-made cluster $CLUSTER is left; the next run removes it"
