@@ -65,6 +65,11 @@ class LiveStack:
         environment = {**self.environment, "TMPDIR": str(self.state / "tmp")}
         return subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
+    def configure(self, key: str, value: object) -> None:
+        """Set one value of the stack's configuration, such as `healthCheck.interval`."""
+        done = self.pulumi("config", "set", "-s", self.name, "--path", f"{self.config}{key}", str(value))
+        assert done.returncode == 0, done.stderr
+
     def kubectl(self, cluster: str, *arguments: str, stdin: str = "") -> str:
         """Run kubectl on one cluster, and return what it printed."""
         kubeconfig = self.state / self.name / "kubeconfigs" / f"{cluster}.yaml"
@@ -127,6 +132,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
         assert down.returncode == 0, f"down failed:\n{down.stdout[-3000:]}\n{down.stderr[-3000:]}"
         assert processes_of(live.state) == [], "no process of the stack is left"
         assert not live.state.exists(), "no file of the stack is left"
+        # What tests have configured, of a stack that is gone.
+        (PROJECT / f"Pulumi.{live.name}.yaml").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session", params=["everything", "path"])

@@ -1,4 +1,4 @@
-"""Certificates of a running stack, replaced while it serves: a certificate authority of the test's own, and the Secrets of both sides.
+"""Certificates of a running stack, replaced while it serves: an authority of the test's own, the Secrets of both sides, and new connections.
 
 Keys go from memory to kubectl's standard input, and nowhere else.
 """
@@ -17,8 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.conftest import LiveStack
+from tests.e2e.conftest import LiveStack, until
+from tests.e2e.faults import GATEWAY, GREEN_ENVOY, PRIMARY, counted, hosts, pid_of, settled, stopped
 
+HANDSHAKES = f"{PRIMARY}.ssl.handshake"
+"""Counter of Envoy: TLS connections to green."""
 NAMESPACE = "gloo-system"
 _LIFETIME = timedelta(hours=1)
 
@@ -95,3 +98,13 @@ def sides(stack: LiveStack) -> tuple[Side, Side]:
         Side(stack=stack, cluster="remote", secret="failover-downstream"),
         Side(stack=stack, cluster="local", secret="failover-upstream"),
     )
+
+
+def connect_anew(stack: LiveStack) -> None:
+    """Make the gateway drop its connections to green, by a green that hangs until it is found out, and prove that new ones can be made."""
+    settled(stack)
+    handshakes = counted(stack, GATEWAY, HANDSHAKES)
+    with stopped(pid_of(stack, GREEN_ENVOY)):
+        until("the gateway has given up its connections to green", lambda: any(not host.healthy for host in hosts(stack)))
+    settled(stack)
+    assert counted(stack, GATEWAY, HANDSHAKES) > handshakes, "the health check went over a new connection, and so with the new certificates"

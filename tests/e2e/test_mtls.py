@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import socket
-import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,35 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.e2e.conftest import LiveStack
+from tests.e2e.gateway_client import Refused, ask_green
 
 pytestmark = pytest.mark.e2e
-
-GREEN = "default-service-green-10000_gloo-system"
-
-
-class Refused(Exception):
-    """The gateway gave no connection to green."""
-
-
-def ask_green(stack: LiveStack, *, sni: str = GREEN, certificate: Path | None) -> str:
-    """Send GET / through the failover gateway and return the status line. Raises Refused when there is no answer."""
-    service = stack.get("remote", "service", "-n", "gloo-system", "failover")
-    address = service["status"]["loadBalancer"]["ingress"][0]["ip"]
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # who the server is, is the proxy's business and has tests of its own
-    if certificate:
-        context.load_cert_chain(certificate)
-    realised = "127." + address.split(".", 1)[1]
-    try:
-        with socket.create_connection((realised, 15443), timeout=5) as plain, context.wrap_socket(plain, server_hostname=sni) as tls:
-            tls.sendall(b"GET / HTTP/1.1\r\nHost: green\r\nConnection: close\r\n\r\n")
-            answer = tls.recv(4096)
-    except OSError as error:
-        raise Refused(repr(error)) from error
-    if not answer:
-        raise Refused("closed without a byte")
-    return answer.split(b"\r\n", 1)[0].decode()
 
 
 @pytest.fixture(scope="module")

@@ -21,25 +21,21 @@ from tests.e2e.faults import (
     GLOO,
     GLOO_FED,
     GREEN_ENVOY,
-    PRIMARY,
     Container,
     Switch,
     api_server,
     counted,
-    hosts,
     pid_of,
     pods,
     remove_oldest_pod,
-    settled,
     stopped,
 )
-from tests.e2e.rotation import Authority, Side, sides
+from tests.e2e.rotation import Authority, Side, connect_anew, sides
 
 pytestmark = [pytest.mark.e2e, pytest.mark.loss]
 
 TAKEN = ".ssl_context_update_by_sds"
-HANDSHAKES = f"{PRIMARY}.ssl.handshake"
-"""Counters of Envoy: certificates that came by SDS and are in use; TLS connections to green."""
+"""Counter of Envoy: certificates that came by SDS and are in use."""
 
 
 def scale(stack: LiveStack, app: Container, replicas: int) -> None:
@@ -155,13 +151,3 @@ def replace(stack: LiveStack, both_sides: tuple[Side, Side], content: Callable[[
         taken = counted(stack, gateway, TAKEN)
         side.write(content(side))
         until(f"the Envoy in {side.cluster} has taken it", lambda: counted(stack, gateway, TAKEN) > taken)  # noqa: B023
-
-
-def connect_anew(stack: LiveStack) -> None:
-    """Make the gateway drop its connections to green, by a green that hangs until it is found out, and prove that new ones can be made."""
-    settled(stack)
-    handshakes = counted(stack, GATEWAY, HANDSHAKES)
-    with stopped(pid_of(stack, GREEN_ENVOY)):
-        until("the gateway has given up its connections to green", lambda: any(not host.healthy for host in hosts(stack)))
-    settled(stack)
-    assert counted(stack, GATEWAY, HANDSHAKES) > handshakes, "the health check went over a new connection, and so with the new certificates"
