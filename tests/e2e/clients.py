@@ -49,17 +49,22 @@ class Clients:
 
 @contextmanager
 def clients(
-    stack: LiveStack, *, methods: tuple[str, ...] = REPEATABLE, headers: Mapping[str, str] | None = None, settle: bool = True
+    stack: LiveStack,
+    *,
+    methods: tuple[str, ...] = REPEATABLE,
+    headers: Mapping[str, str] | None = None,
+    settle: bool = True,
+    longest: float = _LONGEST,
 ) -> Iterator[Clients]:
     """Clients that send RATE requests a second while the block lasts, for SECONDS at least, and until both apps are healthy at its end.
 
-    `settle`: they are at the beginning, too.
+    `settle`: they are at the beginning, too. `longest`: seconds after which they end in any case.
     """
     url = stack.url
     requests = tuple(Request(url=url, method=method, headers=headers or {}, body=BODY if method in ("POST", "PUT") else b"") for method in methods)
     if settle:
         settled(stack)
-    with Probe(Load(requests=requests, rate=RATE, seconds=_LONGEST, timeout=_TIMEOUT)) as probe:
+    with Probe(Load(requests=requests, rate=RATE, seconds=longest, timeout=_TIMEOUT)) as probe:
         at_work = Clients(probe=probe)
         yield at_work
         settled(stack)

@@ -57,13 +57,13 @@ class LiveStack:
             command, cwd=PROJECT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
 
-    def pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def pulumi(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` as in a shell that has evaluated `make env`."""
         exports = self.cli("env").stdout
         command = ["/bin/sh", "-c", f'{exports}\nexec pulumi --non-interactive "$@"', "sh", *arguments]
         # The Kubernetes plugin leaves kubeconfigs in its temporary directory; a test leaves nothing.
         environment = {**self.environment, "TMPDIR": str(self.state / "tmp")}
-        return subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, cwd=self.project, env=environment, input=stdin, capture_output=True, text=True, timeout=300, check=False)
 
     def configure(self, key: str, value: object) -> None:
         """Set one value of the stack's configuration, such as `healthCheck.interval`."""

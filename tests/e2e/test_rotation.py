@@ -25,6 +25,8 @@ from tests.e2e.rotation import Side, connect_anew, sides
 pytestmark = [pytest.mark.e2e, pytest.mark.loss, pytest.mark.parametrize("backend", ["everything"], indirect=True)]
 
 Content = dict[str, str]
+LONGEST = 600.0
+"""Seconds for which there are clients, at most: longer than an update takes on a machine that is busy with other things."""
 
 
 @dataclass
@@ -125,7 +127,7 @@ def rotated(before: dict[str, Content], after: dict[str, Content]) -> None:
 def test_the_authority_and_all_keys_are_rotated_while_green_serves(backend: LiveStack, record: Record, tmp_path: Path) -> None:
     switch, before = Switch(backend), read(backend)
     until("the standby is proven", lambda: standby_is_proven(backend))
-    with clients(backend) as at_work:
+    with clients(backend, longest=LONGEST) as at_work:
         at_work.at(2)
         failed = switch.fail()
         with new_connections(backend, tmp_path) as connections:
@@ -144,7 +146,7 @@ def test_the_authority_before_the_last_is_trusted_no_more(backend: LiveStack, re
     until("the standby is proven", lambda: standby_is_proven(backend))
     rotate(backend)
     second = read(backend)
-    with clients(backend) as at_work:
+    with clients(backend, longest=LONGEST) as at_work:
         at_work.at(1)
         with new_connections(backend, tmp_path) as connections:
             rotate(backend)
@@ -167,7 +169,7 @@ def test_a_leaf_alone_is_issued_anew_while_green_serves(backend: LiveStack, reco
     switch, before = Switch(backend), read(backend)
     hours = int((leaf(before["local"]).not_valid_after_utc - leaf(before["local"]).not_valid_before_utc).total_seconds() // 3600)
     until("the standby is proven", lambda: standby_is_proven(backend))
-    with clients(backend) as at_work:
+    with clients(backend, longest=LONGEST) as at_work:
         at_work.at(2)
         failed = switch.fail()
         with new_connections(backend, tmp_path):
