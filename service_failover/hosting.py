@@ -9,15 +9,17 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi.output import Unknown
-from pulumi.provider import main
+from pulumi.provider import ConstructResult, main
 from pulumi.provider.experimental.analyzer import ComponentDefinition, PropertyDefinition, PropertyType, TypeDefinition
 from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
 
 from service_failover.bluegreen_app import BlueGreenApp
 from service_failover.certificates import CertificateAuthority, TlsSecret
@@ -59,6 +61,19 @@ class Host(ComponentProvider):
     def __init__(self) -> None:
         super().__init__(COMPONENTS, PROJECT, version=VERSION)
         self.schema = json.dumps(self._with_inherited_descriptions(json.loads(self.schema or "{}")))
+
+    def construct(self, name: str, resource_type: str, inputs: pulumi.Inputs, options: pulumi.ResourceOptions | None = None) -> ConstructResult:
+        """Make a component. What it refuses is told as it says it, by the name that the input has in the schema, and without a traceback."""
+        try:
+            return super().construct(name, resource_type, inputs, options)
+        except ComponentInitError as error:
+            match error.inner:
+                case pulumi.InputPropertyError() as refused:
+                    path = re.sub("_([a-z])", lambda found: found[1].upper(), refused.property_path)
+                    raise pulumi.InputPropertyError(path, refused.reason) from None
+                case pulumi.RunError() as ended:
+                    raise ended from None
+            raise
 
     def map_inputs(self, inputs: Mapping[str, Any], component_def: ComponentDefinition) -> dict[str, Any]:
         """The inputs as the component's constructor takes them. Raises pulumi.InputPropertyError for one that cannot be taken."""

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.output import Unknown
+from pulumi.provider.server import ComponentInitError
 
 from service_failover.apps import HealthFilter
 from service_failover.hosting import COMPONENTS, Host
@@ -97,6 +98,30 @@ async def test_a_plain_input_cannot_be_an_output(host: Host) -> None:
 async def test_a_secret_stays_secret(host: Host) -> None:
     args = mapped(host, "Registration", {"clusterName": "a", "kubeconfig": pulumi.Output.secret("key"), "gatewayIdentity": "b"})
     assert await args["kubeconfig"].is_secret()
+
+
+def test_what_a_component_refuses_is_told_by_the_name_in_the_schema(host: Host) -> None:
+    inputs = {"clusterName": "Not A Label", "region": "r", "zone": "z"}
+    with pytest.raises(pulumi.InputPropertyError) as refused:
+        host.construct("one", "service-failover:index:EmbeddedCluster", inputs)
+    assert refused.value.property_path == "clusterName", "a program in YAML has no cluster_name"
+    assert "Not A Label" in refused.value.reason
+
+
+def test_an_end_of_the_program_stays_one_and_a_defect_a_defect(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_with(error: Exception) -> None:
+        def component(*_: object) -> None:
+            raise error
+
+        monkeypatch.setitem(host._components, "Route", component)
+
+    inputs = {"prefix": "/", "upstream": "up"}
+    fail_with(pulumi.RunError("the cluster does not answer"))
+    with pytest.raises(pulumi.RunError, match="the cluster does not answer"):
+        host.construct("one", "service-failover:index:Route", inputs)
+    fail_with(KeyError("upstream"))
+    with pytest.raises(ComponentInitError):
+        host.construct("one", "service-failover:index:Route", inputs)
 
 
 def test_every_component_is_registered_under_its_own_name(host: Host) -> None:

@@ -76,6 +76,24 @@ def test_the_schema_that_the_engine_sees_is_the_checked_in_one(stack: Stack) -> 
     assert processes_with(str(stack.directory)) == [], "the plugin has ended with the command"
 
 
+def test_a_refused_input_reaches_the_user_by_its_name(stack: Stack) -> None:
+    (stack.project / "Pulumi.yaml").write_text(
+        f"name: {PROJECT}\nruntime: python\nplugins:\n  providers:\n    - name: service-failover\n      path: {PLUGIN}\n"
+    )
+    stack.program("""
+        class Cluster(pulumi.ComponentResource):
+            def __init__(self, name, args):
+                super().__init__("service-failover:index:EmbeddedCluster", name, args, None, remote=True)
+
+        Cluster("one", {"clusterName": "Not A Label", "region": "r", "zone": "z"})
+    """)
+    result = stack.preview()
+    assert result.exit_code != 0
+    assert "clusterName" in result.output, "the input is named as the program writes it"
+    assert "Not A Label" in result.output, "and its value"
+    assert "hosting.py" not in result.output, "and no frame of the package is shown"
+
+
 def test_a_plugin_serves_a_program_in_the_directory_of_the_project(stack: Stack, waiting: Path) -> None:
     result = stack.up()
     assert result.exit_code == 0, result.output
@@ -89,7 +107,7 @@ def test_a_plugin_serves_a_program_in_the_directory_of_the_project(stack: Stack,
 def test_a_plugin_ends_with_the_engine(stack: Stack, waiting: Path, number: signal.Signals) -> None:
     stack.environment["WAIT"] = "600"
     running = stack.start_up()
-    wait_for(waiting)
+    wait_for(waiting, seconds=60)
     result = stack.interrupt(running, number)
     assert result.exit_code != 0
     deadline = time.monotonic() + 10
