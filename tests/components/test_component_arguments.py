@@ -55,6 +55,12 @@ REFUSED: list[tuple[str, Mapping[str, Any], str, str]] = [
     ),
     (
         "Gloo",
+        {"addressing": {"listen_address": "10.0.0.1", "loopback_address": "127.0.0.1", "realise": "10.0.0.0/8"}},
+        "addressing.realise",
+        "such as 10.64.0.0/10=127.64.0.0/10",
+    ),
+    (
+        "Gloo",
         {"addressing": {"listen_address": "10.0.0.1", "loopback_address": "127.0.0.1", "service_type": "ClusterIP"}},
         "addressing.service_type",
         "LoadBalancer, NodePort",

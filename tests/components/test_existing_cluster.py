@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx2 as httpx
 import pulumi
 import pytest
 import yaml
+from lightkube.core.exceptions import ApiError
 from program_recorder import Recorder
 from program_runs import run_program
 
@@ -81,6 +83,33 @@ def test_an_error_shows_no_key(tmp_path: Path) -> None:
     with pytest.raises(UnusableKubeconfig) as refused:
         read_context([tmp_path / "config"], "far")
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "is no kubeconfig: it holds no mapping"),
+        ("contexts: [{name: far, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {}}]\nusers: [{name: u}]", "names no server"),
+        (
+            "contexts: [{name: far, context: {cluster: c, user: u}}]\nusers: [{name: u}]\n"
+            "clusters: [{name: c, cluster: {server: 'https://c', certificate-authority: absent.crt}}]",
+            r"certificate-authority 'absent.crt' cannot be read: No such file or directory",
+        ),
+    ],
+    ids=["no mapping", "no server", "no file"],
+)
+def test_a_kubeconfig_that_is_of_no_use_says_why(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config").write_text(text)
+    with pytest.raises(UnusableKubeconfig, match=message):
+        read_context([tmp_path / "config"], "far")
+
+
+def test_a_file_with_a_token_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(
+        "contexts: [{name: far, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'https://c'}}]\n"
+        "users: [{name: u, user: {tokenFile: token}}]"
+    )
+    assert read_context([tmp_path / "config"], "far")["users"][0]["user"] == {"tokenFile": str(tmp_path / "token")}, "others read it anew"
 
 
 def test_an_embedded_cluster_says_how_its_addresses_are_dialled(tmp_path: Path) -> None:
@@ -182,3 +211,40 @@ def test_an_api_server_that_does_not_answer_is_named_with_what_to_try(kubeconfig
     monkeypatch.setattr(existing, "ANSWER_SECONDS", 1.0)
     with pytest.raises(pulumi.RunError, match=r"Cluster local does not answer: .*\n.*kubectl --context local get namespaces"):
         existing_program()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ours"),
+    [
+        (404, {"message": "absent", "code": 404}, True),
+        (200, {"metadata": {"labels": {"app.kubernetes.io/part-of": "service-failover"}}}, True),
+        (200, {"metadata": {"labels": {"team": "payments"}}}, False),
+        (200, {"metadata": {}}, False),
+    ],
+    ids=["absent", "made here", "of another team", "without labels"],
+)
+def test_a_namespace_is_ours_when_it_is_absent_or_made_here(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: Any, ours: bool
+) -> None:
+    monkeypatch.setattr(existing.lightkube, "Client", partial(ApiServer, status, body))
+    found: list[bool] = []
+    Recorder().run(lambda: found.append(ExistingCluster("it", {"cluster_name": "it", "context": "local"}).owns_namespace("gloo-system")))
+    assert found == [ours]
+
+
+def test_an_api_server_that_does_not_say_is_quoted(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(existing.lightkube, "Client", partial(ApiServer, 403, {"message": "you may not", "code": 403}))
+    with pytest.raises(pulumi.RunError, match="Cluster it does not say whether it has a namespace gloo-system: you may not"):
+        Recorder().run(lambda: ExistingCluster("it", {"cluster_name": "it", "context": "local"}).owns_namespace("gloo-system"))
+
+
+class ApiServer:
+    """A client whose API server gives one answer."""
+
+    def __init__(self, status: int, body: dict[str, Any], **_: object) -> None:
+        self.status, self.body = status, body
+
+    def get(self, kind: type[Any], name: str) -> Any:
+        if self.status != 200:
+            raise ApiError(response=httpx.Response(self.status, json=self.body, request=httpx.Request("GET", "https://local")))
+        return kind.from_dict({"kind": "Namespace", **self.body})
