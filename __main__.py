@@ -8,10 +8,9 @@ from service_failover.bluegreen_app import BlueGreenApp
 from service_failover.certificates import CertificateAuthority, CertificateUse
 from service_failover.cluster_access import ClusterAccess
 from service_failover.clusters import create_clusters, provide_images
+from service_failover.editions import create_federation, create_gloo
 from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
-from service_failover.gloo import Gloo
-from service_failover.gloo_fed import GlooFed
 from service_failover.registration import Registration
 from service_failover.route import Route
 from service_failover.upstream import HealthCheckedUpstream
@@ -25,23 +24,15 @@ images = provide_images(settings, clusters)
 home, management = clusters[primary.cluster], clusters[settings.management.name]
 
 # Gloo in each cluster, Gloo Federation in one
-gloo = {}
-for name, cluster in clusters.items():
-    gloo[name] = Gloo(f"{name}-gloo", {
-        "addressing": cluster.addressing, "watch_namespaces": [names.APP_NAMESPACE], "proxy_port": settings.proxy_port,
-        "image": images[name].control_plane, "proxy_image": images[name].envoy,
-        "replicas": settings.replicas, "create_namespace": cluster.owns_namespace(names.GLOO_NAMESPACE),
-        "certificate_epoch": settings.certificates.control_plane_epoch,
-    }, cluster.contents())  # fmt: skip
-federation = GlooFed("gloo-fed", {
-    "addressing": management.addressing, "image": images[management.cluster_name].control_plane,
-    "replicas": settings.replicas, "create_namespace": management.owns_namespace(names.FED_NAMESPACE),
-}, management.contents())  # fmt: skip
+gloo = {name: create_gloo(settings, cluster, images[name]) for name, cluster in clusters.items()}
+federation = create_federation(settings, management, images[settings.management.name])
 
 # Register the clusters with Gloo Federation
 registrations = []
 for name, cluster in clusters.items():
-    access_args = {"cluster_name": name, "server": cluster.internal_address, "certificate_authority": cluster.certificate_authority}
+    access_args = {
+        "cluster_name": name, "server": cluster.internal_address, "certificate_authority": cluster.certificate_authority, "edition": settings.edition,
+    }  # fmt: skip
     access = ClusterAccess(f"{name}-access", access_args, cluster.contents(depends_on=gloo[name].foundation))
     registration_args = {"cluster_name": name, "kubeconfig": access.kubeconfig, "gateway_identity": names.server_identity(name)}
     registrations.append(Registration(f"{name}-registration", registration_args, management.contents(depends_on=federation.foundation)))
@@ -79,6 +70,7 @@ upstream = HealthCheckedUpstream("primary", {
 everything = [federation, *registrations, client, *gateways, *apps, upstream]
 FailoverScheme("failover", {
     "primary": {"cluster": primary.cluster, "upstream": upstream.upstream_name},
+    "edition": settings.edition,
     "tiers": [[{"cluster": each.cluster, "upstreams": each.upstreams, **each.share} for each in tier] for tier in settings.tiers],
 }, management.contents(depends_on=everything))  # fmt: skip
 
@@ -89,4 +81,5 @@ entry = gloo[primary.cluster]
 pulumi.export("proxyUrl", pulumi.Output.all(entry.proxy_address, entry.proxy_port).apply(lambda at: f"http://{home.reachable(*at)}"))
 pulumi.export("kubeconfigs", pulumi.Output.secret({name: cluster.kubeconfig for name, cluster in clusters.items()}))
 pulumi.export("rotationEpoch", authority.reached_epoch)
+pulumi.export("edition", settings.edition.value)
 pulumi.export("contexts", {name: cluster.context for name, cluster in clusters.items()})

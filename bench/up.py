@@ -145,6 +145,7 @@ class Script:
         cluster = yaml.safe_load(self._kubeconfig(name).read_text())["clusters"][0]["cluster"]
         return kubeconfig(
             cluster=name,
+            user="gloo-federation",
             server=cluster["server"],
             certificate_authority=cluster["certificate-authority-data"],
             token=base64.b64decode(token).decode(),

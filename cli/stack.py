@@ -22,6 +22,8 @@ import toolchain
 from cli.leftovers import end_orphans
 from cli.workspace import PROJECT, CommandFailed, Workspace, make
 
+SECRET = re.compile(r"^( +)\S+:\n\1 +secure:.*\n?", re.MULTILINE)
+"""A key of a stack's config file with an encrypted value."""
 FIRST_ANSWER_TIMEOUT = 60.0
 """Seconds to wait for the first 200 after `pulumi up`."""
 
@@ -238,11 +240,17 @@ def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:
 
 
 def without_salt(config: Path) -> None:
-    """Take the line that Pulumi adds for its passphrase out of a stack's config file again, and the file away if it held nothing else."""
+    """Take the line that Pulumi adds for its passphrase out of a stack's config file again, and the file away if it held nothing else.
+
+    Secrets go with it, such as a licence key: nobody could decrypt them any more, and the next `up` would fail on them.
+    """
     if not config.exists():
         return
-    lines = [line for line in config.read_text().splitlines(keepends=True) if not line.startswith("encryptionsalt:")]
-    if any(line.strip() for line in lines):
-        config.write_text("".join(lines))
+    salted = config.read_text()
+    text = re.sub(r"^encryptionsalt:.*\n?", "", salted, flags=re.MULTILINE)
+    if text != salted:
+        text = SECRET.sub("", text)
+    if text.strip():
+        config.write_text(text)
     else:
         config.unlink()

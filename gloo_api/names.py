@@ -15,6 +15,9 @@ DEFAULT_PROXY = "gateway-proxy"
 PROXY_STATUS_PORT_NAME = "proxy-status"
 """Name of the Service port at which gloo asks a proxy how its endpoints are."""
 
+DISCOVERED_BY = {"discovered_by": "kubernetesplugin"}
+"""Label of the Upstreams that discovery made, or may treat as if it had."""
+
 FAILOVER_PORT_NAME = "failover"
 """Name of the Service port at which other clusters reach a failover Gateway."""
 

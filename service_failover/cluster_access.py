@@ -1,7 +1,8 @@
 """What Gloo Federation may do in a registered cluster, and the kubeconfig with which it does it. Lives in that cluster.
 
-It replaces `glooctl cluster register`, which gives all verbs on all of Gloo's resources: here it is what federation reads, and one write, to
-Upstreams. The token is that of an explicit token Secret, since Kubernetes makes none for a ServiceAccount by itself any more.
+It replaces `glooctl cluster register`, which gives all verbs on all of Gloo's resources. Gloo Federation of Solo needs them; for ours it is what it
+reads, and one write, to Upstreams (`federation_rights`). The token is that of an explicit token Secret, since Kubernetes makes none for a
+ServiceAccount by itself any more.
 """
 
 import base64
@@ -11,13 +12,13 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from service_failover import pods, rbac
+from service_failover import rbac
+from service_failover.edition_settings import Edition
+from service_failover.federation_rights import CONTROLLER, federation_rights
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE
-from service_failover.validation import CLUSTER, NAMESPACE, SERVER, arguments, base64_text, label_map
+from service_failover.validation import CLUSTER, EDITION, NAMESPACE, SERVER, arguments, base64_text, label_map
 
-ACCOUNT = "gloo-federation"
-CONTROLLER = "gloo-federation-controller"
 TOKEN_SECRET = "gloo-federation-token"  # noqa: S105 - the name of a Secret
 TOKEN_ISSUED = {"pulumi.com/waitFor": "jsonpath={.data.token}"}
 """Waits for the token itself. The default gives up after five seconds, which a cluster that has just started may need."""
@@ -32,6 +33,8 @@ class ClusterAccessArgs(TypedDict):
     """URL of the cluster's API server, as the management cluster reaches it."""
     certificate_authority: pulumi.Input[str]
     """CA of that API server: PEM in base64."""
+    edition: NotRequired[Edition]
+    """Whose Gloo Federation it is for. Plain: it decides about its rights. Default: open, that of this project."""
     namespace: NotRequired[pulumi.Input[str]]
     """Namespace of Gloo in that cluster, which has to exist. Default: gloo-system."""
     labels: NotRequired[Labels]
@@ -43,13 +46,14 @@ _checked = arguments(
     cluster_name=CLUSTER,
     server=SERVER,
     certificate_authority=base64_text,
+    edition=EDITION,
     namespace=NAMESPACE,
     labels=label_map,
 )
 
 
 class ClusterAccess(pulumi.ComponentResource):
-    """A ServiceAccount for Gloo Federation with the least it needs, in Gloo's namespace."""
+    """A ServiceAccount for Gloo Federation with what it needs, in Gloo's namespace."""
 
     kubeconfig: pulumi.Output[str]
     """Kubeconfig with the ServiceAccount's token. Secret."""
@@ -60,9 +64,10 @@ class ClusterAccess(pulumi.ComponentResource):
         within = pulumi.ResourceOptions(parent=self)
         namespace = args.get("namespace", GLOO_NAMESPACE)
         own = labels("registration", args.get("labels", NO_LABELS))
+        rights = federation_rights(args.get("edition", Edition.OPEN), cluster_name=args["cluster_name"])
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-account",
-            metadata={"name": ACCOUNT, "namespace": namespace, "labels": own},
+            metadata={"name": rights.account, "namespace": namespace, "labels": own},
             automount_service_account_token=False,
             opts=within,
         )
@@ -70,30 +75,44 @@ class ClusterAccess(pulumi.ComponentResource):
             name,
             namespace=namespace,
             role=CONTROLLER,
-            account=ACCOUNT,
+            account=rights.account,
             account_namespace=namespace,
-            rules=namespace_rules(),
+            rules=rights.in_namespace,
             labels=own,
             opts=within,
         )
-        rbac.allow_in_cluster(name, role=CONTROLLER, account=ACCOUNT, account_namespace=namespace, rules=cluster_rules(), labels=own, opts=within)
+        rbac.allow_in_cluster(
+            name,
+            role=CONTROLLER,
+            binding=rights.cluster_binding,
+            account=rights.account,
+            account_namespace=namespace,
+            rules=rights.in_cluster,
+            labels=own,
+            opts=within,
+        )
         token = kubernetes.core.v1.Secret(
             f"{name}-token",
             metadata={
                 "name": TOKEN_SECRET,
                 "namespace": namespace,
                 "labels": own,
-                "annotations": {"kubernetes.io/service-account.name": ACCOUNT, **TOKEN_ISSUED},
+                "annotations": {"kubernetes.io/service-account.name": rights.account, **TOKEN_ISSUED},
             },
             type="kubernetes.io/service-account-token",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account], custom_timeouts=pulumi.CustomTimeouts(create="1m")),
         )
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(
-                cluster=args["cluster_name"], server=args["server"], certificate_authority=args["certificate_authority"], data=token.data
+                cluster=args["cluster_name"],
+                user=rights.account,
+                server=args["server"],
+                certificate_authority=args["certificate_authority"],
+                data=token.data,
             ).apply(
                 lambda known: kubeconfig(
                     cluster=known["cluster"],
+                    user=known["user"],
                     server=known["server"],
                     certificate_authority=known["certificate_authority"],
                     token=base64.b64decode(known["data"]["token"]).decode(),
@@ -103,29 +122,15 @@ class ClusterAccess(pulumi.ComponentResource):
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
 
-def namespace_rules() -> list[pods.Manifest]:
-    """In gloo-system: what runs there and how it is reached, which makes the GlooInstance; and the one thing that federation writes."""
-    return [
-        rbac.rule("", ["services", "pods"], rbac.READ),
-        rbac.rule("apps", ["deployments"], rbac.READ),
-        rbac.rule("gloo.solo.io", ["upstreams"], ["patch"]),
-    ]
-
-
-def cluster_rules() -> list[pods.Manifest]:
-    """In all of the cluster: Upstreams, wherever they are, and nodes, for the region and zone in their labels."""
-    return [rbac.rule("gloo.solo.io", ["upstreams"], rbac.READ), rbac.rule("", ["nodes"], rbac.READ)]
-
-
-def kubeconfig(*, cluster: str, server: str, certificate_authority: str, token: str) -> str:
+def kubeconfig(*, cluster: str, user: str, server: str, certificate_authority: str, token: str) -> str:
     """A kubeconfig, as JSON (which is YAML), that uses `token` and verifies the server by `certificate_authority`, PEM in base64."""
     return json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": cluster,
-            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": ACCOUNT}}],
+            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user}}],
             "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": certificate_authority}}],
-            "users": [{"name": ACCOUNT, "user": {"token": token}}],
+            "users": [{"name": user, "user": {"token": token}}],
         }
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from service_failover.cluster_settings import (
     read_kind,
     with_host_ports,
 )
+from service_failover.edition_settings import LICENSE_KEY, Edition, EnterpriseSettings, edition_problems, read_enterprise
 from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import IMAGE, Section
 
@@ -38,12 +39,10 @@ PROJECT_FILE = Path(__file__).resolve().parents[1] / "Pulumi.yaml"
 PATH = re.compile(r"/[^\s#]*")
 EPOCH_OUTPUT = "rotationEpoch"
 """Name of the stack output that says which rotation epoch an update has reached: the next update may take one step from there."""
-
-
-class Edition(StrEnum):
-    """Whose control plane runs."""
-
-    OPEN = "open"
+READ_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between attempts to read the stack's outputs."""
+EDITION_OUTPUT = "edition"
+"""Name of the stack output that says whose control plane runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +73,7 @@ class Settings:
     """Pods of each control plane and proxy."""
     control_plane_image: str
     kind: KindSettings
+    enterprise: EnterpriseSettings
 
     @property
     def management(self) -> ClusterSettings:
@@ -115,6 +115,7 @@ def load() -> Settings:
             with_defaults(written, declared=yaml.safe_load(PROJECT_FILE.read_text())["config"]),
             secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
             reached_epoch=reached_epoch(),
+            running=running_edition(),
         )
     except ConfigError as error:
         stack = pulumi.get_stack()
@@ -130,9 +131,27 @@ def reached_epoch() -> int | None:
 
     A stack whose outputs do not say was made before there were epochs, which is the first.
     """
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    outputs = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value.get("outputs")
+    outputs = _last_outputs()
     return int(outputs.get(EPOCH_OUTPUT, 1)) if outputs else None
+
+
+def running_edition() -> Edition | None:
+    """The edition that the stack is up with, by the same outputs; None when it is not up. One that does not say was made before there were two."""
+    outputs = _last_outputs()
+    return Edition(outputs.get(EDITION_OUTPUT, Edition.OPEN)) if outputs else None
+
+
+def _last_outputs() -> Mapping[str, Any]:
+    """The outputs before this update. Asked for again where it fails: the engine may be writing the very file that it reads for the answer."""
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    for pause in READ_PAUSES:
+        try:
+            return pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value.get("outputs") or {}
+        except Exception as error:
+            if "failed to load checkpoint" not in str(error):
+                raise
+            time.sleep(pause)
+    return pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value.get("outputs") or {}
 
 
 def with_defaults(document: Mapping[str, Any], *, declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,13 +171,15 @@ def decoded(value: str) -> Any:
         return value
 
 
-def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozenset(), reached_epoch: int | None = None) -> Settings:
+def parse(
+    document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozenset(), reached_epoch: int | None = None, running: Edition | None = None
+) -> Settings:
     """The settings in a decoded configuration. Raises ConfigError with every problem; the values of `secret_keys` do not appear in it.
 
-    `reached_epoch` is the rotation epoch of the last complete update, None when there was none.
+    `reached_epoch` is the rotation epoch of the last complete update, `running` the edition that it made; None when there was none.
     """
     problems: list[str] = []
-    root = Section(document, problems=problems, secret_keys=secret_keys)
+    root = Section(document, problems=problems, secret_keys=secret_keys | {LICENSE_KEY})
     kind = root.choice("clusterKind", ClusterKind)
     clusters_from = len(problems)
     clusters = root.sections("clusters", partial(read_cluster, default=kind))
@@ -173,6 +194,8 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
     if apps_sound and len(problems) == tiers_from:
         problems += tier_problems(tiers, apps)
     edition = root.choice("edition", Edition)
+    enterprise = read_enterprise(root, license_is_secret=LICENSE_KEY in secret_keys)
+    problems += edition_problems(edition, license_given=bool(document.get(LICENSE_KEY)), clusters=clusters, running=running)
     health_check = root.section("healthCheck", _health_check)
     certificates = root.section("certificates", partial(read_certificates, reached_epoch=reached_epoch))
     proxy_port = root.integer("proxyPort", lowest=1, highest=65535)
@@ -196,6 +219,7 @@ def parse(document: Mapping[str, Any], *, secret_keys: frozenset[str] = frozense
         replicas=replicas,
         control_plane_image=control_plane_image,
         kind=kind_settings,
+        enterprise=enterprise,
     )
 
 

@@ -6,12 +6,19 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from service_failover.edition_settings import Edition
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE
-from service_failover.validation import CLUSTER, NAMESPACE, OBJECT, WEIGHT, Plain, arguments, label_map, record, sequence
+from service_failover.validation import CLUSTER, EDITION, NAMESPACE, OBJECT, WEIGHT, Plain, arguments, label_map, record, sequence
 
-IN_FORCE = {"pulumi.com/waitFor": 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}'}
-"""Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before."""
+IN_FORCE = {
+    Edition.OPEN: 'jsonpath={$[?(@.state=="ACCEPTED" && @.observedGeneration==$.metadata.generation)]}',
+    Edition.ENTERPRISE: 'jsonpath={$..[?(@.state=="ACCEPTED")]}',
+}
+"""Waits until Gloo Federation has put this generation of the scheme into force: its status must say ACCEPTED, and not of the one before.
+
+Solo's has a status by its own namespace, and generations in it as text, which no JSONPath compares with a number: there ACCEPTED has to do.
+"""
 
 
 class TierMember(TypedDict):
@@ -45,6 +52,8 @@ class FailoverSchemeArgs(TypedDict):
     """Who serves as long as it is healthy. A plain mapping, whose fields may be outputs."""
     tiers: Sequence[Sequence[TierMember]]
     """Who takes over: the first tier that is healthy, all of its members together. Plain lists, of members whose fields may be outputs."""
+    edition: NotRequired[Edition]
+    """Whose Gloo Federation puts it into force. Plain: they say it differently. Default: open, that of this project."""
     namespace: NotRequired[pulumi.Input[str]]
     """Namespace of Gloo Federation. Default: gloo-fed."""
     labels: NotRequired[Labels]
@@ -54,7 +63,7 @@ class FailoverSchemeArgs(TypedDict):
 _PRIMARY = Plain(record(ClusterUpstream, cluster=CLUSTER, upstream=OBJECT, namespace=NAMESPACE))
 _MEMBER = Plain(record(TierMember, cluster=CLUSTER, upstreams=Plain(sequence(OBJECT)), weight=WEIGHT, namespace=NAMESPACE))
 _TIERS = Plain(sequence(Plain(sequence(_MEMBER))))
-_checked = arguments(FailoverSchemeArgs, primary=_PRIMARY, tiers=_TIERS, namespace=NAMESPACE, labels=label_map)
+_checked = arguments(FailoverSchemeArgs, primary=_PRIMARY, tiers=_TIERS, edition=EDITION, namespace=NAMESPACE, labels=label_map)
 
 
 class FailoverScheme(pulumi.ComponentResource):
@@ -74,7 +83,7 @@ class FailoverScheme(pulumi.ComponentResource):
                 "name": "failover-scheme",
                 "namespace": args.get("namespace", FED_NAMESPACE),
                 "labels": labels("failover-scheme", args.get("labels", NO_LABELS)),
-                "annotations": IN_FORCE,
+                "annotations": {"pulumi.com/waitFor": IN_FORCE[Edition(args.get("edition", Edition.OPEN))]},
             },
             spec=scheme_spec(args),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="2m", update="2m")),

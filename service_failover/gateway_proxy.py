@@ -107,7 +107,7 @@ class GatewayProxy(pulumi.ComponentResource):
             },
             opts=within,
         )
-        self.address = service.status.apply(_address)
+        self.address = service.status.apply(address_of)
         self.port = service.spec.apply(lambda spec: int(spec.ports[0].port))
         self.register_outputs({"address": self.address, "port": self.port})
 
@@ -147,7 +147,7 @@ def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], c
     )
 
 
-def _address(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
+def address_of(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
     """Clouds give a host name or an IP."""
     given = status.load_balancer.ingress if status and status.load_balancer else None
     return str(given[0].ip or given[0].hostname) if given else ""

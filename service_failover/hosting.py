@@ -27,6 +27,8 @@ from service_failover.cluster_access import ClusterAccess
 from service_failover.clusters.embedded import EmbeddedCluster
 from service_failover.clusters.existing import ExistingCluster
 from service_failover.clusters.kind import KindCluster
+from service_failover.enterprise.gloo import EnterpriseGloo
+from service_failover.enterprise.gloo_fed import EnterpriseGlooFed
 from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
 from service_failover.gloo import Gloo
@@ -42,6 +44,8 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     ExistingCluster,
     Gloo,
     GlooFed,
+    EnterpriseGloo,
+    EnterpriseGlooFed,
     ClusterAccess,
     Registration,
     CertificateAuthority,

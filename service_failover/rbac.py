@@ -29,7 +29,7 @@ def allow_in_namespace(
     *,
     namespace: pulumi.Input[str],
     role: str,
-    account: str,
+    account: pulumi.Input[str],
     account_namespace: pulumi.Input[str],
     rules: Sequence[Manifest],
     labels: Labels,
@@ -53,19 +53,20 @@ def allow_in_cluster(
     name: str,
     *,
     role: str,
-    account: str,
+    binding: pulumi.Input[str],
+    account: pulumi.Input[str],
     account_namespace: pulumi.Input[str],
     rules: Sequence[Manifest],
     labels: Labels,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """A ClusterRole, bound to a ServiceAccount in all of the cluster: for what no namespace holds."""
+    """A ClusterRole, bound to a ServiceAccount in all of the cluster by a ClusterRoleBinding `binding`: for what no namespace holds."""
     metadata = {"name": role, "labels": labels}
     return [
         kubernetes.rbac.v1.ClusterRole(f"{name}-cluster-role", metadata=metadata, rules=list(rules), opts=opts),
         kubernetes.rbac.v1.ClusterRoleBinding(
             f"{name}-cluster-binding",
-            metadata=metadata,
+            metadata={**metadata, "name": binding},
             role_ref={"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
             subjects=[{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
             opts=opts,

@@ -65,6 +65,12 @@ class Section:
         self._read.add(key)
         return self.text(key, pattern=pattern, longest=longest, allowed=allowed) if key in self._values else ""
 
+    def blank_or_text(self, key: str, *, pattern: re.Pattern[str], allowed: str, longest: int = 4096) -> str:
+        """As `text`; "" is allowed too, and says that nothing is wanted."""
+        blank = key in self._values and self._values[key] == ""
+        self._read.add(key)
+        return "" if blank else self.text(key, pattern=pattern, longest=longest, allowed=allowed)
+
     def integer(self, key: str, *, lowest: int, highest: int) -> int:
         """A whole number from `lowest` to `highest`."""
         return (

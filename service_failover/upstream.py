@@ -5,7 +5,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from gloo_api.names import discovered_upstream_name
+from gloo_api.names import DISCOVERED_BY, discovered_upstream_name
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, GLOO_NAMESPACE
 from service_failover.validation import FLAG, NAMESPACE, PATH, PORT, SERVICE, THRESHOLD, arguments, duration_text, label_map
@@ -78,7 +78,8 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
             metadata={
                 "name": upstream_name,
                 "namespace": args.get("namespace", GLOO_NAMESPACE),
-                "labels": labels("upstream", args.get("labels", NO_LABELS)),
+                # Solo's discovery stops at an Upstream of the name that it needs, unless it is labelled as its own; then it keeps what is in it.
+                "labels": labels("upstream", args.get("labels", NO_LABELS), own=DISCOVERED_BY),
             },
             spec=upstream_spec(args),
             opts=pulumi.ResourceOptions(parent=self),

@@ -23,6 +23,7 @@ from pulumi.output import Unknown
 from service_failover.addressing import Addressing
 from service_failover.apps import HIGHEST_WEIGHT, LONGEST_CLUSTER_NAME, LONGEST_COLOR
 from service_failover.certificate_settings import HIGHEST_EPOCH
+from service_failover.edition_settings import Edition
 from service_failover.reading import DNS_LABEL, LABEL_VALUE, duration, shown
 
 Args = TypeVar("Args")
@@ -221,6 +222,7 @@ PORT = integer(1, 65535)
 THRESHOLD = integer(1, 100)
 WEIGHT = integer(1, HIGHEST_WEIGHT)
 REPLICAS = Plain(integer(1, 100))
+EDITION = Plain(choice(Edition))
 EPOCH = Plain(integer(1, HIGHEST_EPOCH))
 ADDRESSING = record(
     Addressing,

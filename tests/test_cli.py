@@ -171,6 +171,19 @@ def test_a_config_file_is_as_it_was_before_pulumi_salted_it(tmp_path: Path) -> N
     assert config.read_text() == "# mine\nconfig:\n  a: b\n", "only Pulumi's own line is taken out"
 
 
+def test_secrets_go_with_the_passphrase_that_they_need(tmp_path: Path) -> None:
+    config = tmp_path / "Pulumi.existing.yaml"
+    secret = "  service-failover:licenseKey:\n    secure: v1:def\n"
+    config.write_text(f"encryptionsalt: v1:abc\nconfig:\n{secret}  service-failover:edition: enterprise\n")
+    without_salt(config)
+    assert config.read_text() == "config:\n  service-failover:edition: enterprise\n", (
+        "the next `up` asks for the key, and does not fail to decrypt it"
+    )
+    config.write_text(f"secretsprovider: awskms://key\nconfig:\n{secret}")
+    without_salt(config)
+    assert secret in config.read_text(), "what another key encrypts can be read as before"
+
+
 def test_a_config_file_that_holds_only_the_salt_goes_away(tmp_path: Path) -> None:
     config = tmp_path / "Pulumi.second.yaml"
     config.write_text("encryptionsalt: v1:abc\n")

@@ -15,7 +15,6 @@ from controlplane.kube.objects import Key, Object, key_of, managers, owns
 from gloo_api import names
 
 MANAGER = "gloo-discovery"
-LABELS = {"discovered_by": "kubernetesplugin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,11 @@ def decide(target: Target | None, upstream: Object | None) -> Action:
 
 def _is_applied(target: Target, upstream: Object) -> bool:
     kube = (upstream.get("spec") or {}).get("kube") or {}
-    return _contains(kube, target.spec) and _contains(upstream["metadata"].get("labels") or {}, LABELS) and owns(upstream, MANAGER, "spec", "kube")
+    return (
+        _contains(kube, target.spec)
+        and _contains(upstream["metadata"].get("labels") or {}, names.DISCOVERED_BY)
+        and owns(upstream, MANAGER, "spec", "kube")
+    )
 
 
 def _contains(whole: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
@@ -112,4 +115,4 @@ def _contains(whole: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
 
 def document(key: Key, target: Target) -> dict[str, Any]:
     """What is applied."""
-    return {"metadata": {"namespace": key[0], "name": key[1], "labels": dict(LABELS)}, "spec": {"kube": target.spec}}
+    return {"metadata": {"namespace": key[0], "name": key[1], "labels": dict(names.DISCOVERED_BY)}, "spec": {"kube": target.spec}}

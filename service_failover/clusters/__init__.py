@@ -13,6 +13,7 @@ from service_failover.clusters.existing import ExistingCluster
 from service_failover.clusters.kind import KindCluster, require_machine
 from service_failover.config import Settings
 from service_failover.control_plane_image import ControlPlaneImage, load_images
+from service_failover.edition_settings import Edition
 from service_failover.images import Images
 from service_failover.kind.document import kind_name, owner_of
 from service_failover.kind.preflight import Wanted
@@ -74,7 +75,7 @@ def provide_images(settings: Settings, clusters: Mapping[str, Cluster]) -> dict[
     """The images in each cluster: what its nodes can pull; in kind clusters, what is loaded. A control plane's image that is named is not built."""
     control_plane: ControlPlaneImage | str = settings.control_plane_image
     kinds = {name: cluster for name, cluster in clusters.items() if isinstance(cluster, KindCluster)}
-    if kinds and control_plane == CONTROL_PLANE_IMAGE:
+    if kinds and control_plane == CONTROL_PLANE_IMAGE and settings.edition is Edition.OPEN:
         control_plane = ControlPlaneImage("control-plane-image", {"base_image": settings.kind.base_image})
     published = Images(control_plane=settings.control_plane_image, envoy=ENVOY_IMAGE, http_echo=HTTP_ECHO_IMAGE)
     loaded = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,6 +25,10 @@ KUBECONFIG = """
 current-context: embedded-local
 clusters: [{name: local, cluster: {server: "https://127.77.0.1:6443", certificate-authority-data: Q0E=}}]
 """
+
+
+READ_ADDRESS, READ_PORTS = "203.0.113.80", [{"name": "https", "port": 443}, {"name": "http", "port": 8080}]
+"""What a Service says that is read and not made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,8 @@ class Recorder(mocks.Mocks):
     secret_outputs: dict[str, set[str]] = field(default_factory=dict)
     registrations: list[str] = field(default_factory=list)
     """URNs in the order in which resources, and then outputs, were registered: a component's outputs are last, and once."""
+    reads: list[Resource] = field(default_factory=list)
+    """Resources that the program reads and does not make; the only input is `id`."""
     exports: dict[str, Any] = field(default_factory=dict)
     secret_exports: set[str] = field(default_factory=set)
     invokes: list[mocks.MockCallArgs] = field(default_factory=list)
@@ -81,8 +87,11 @@ class Recorder(mocks.Mocks):
     invoke_failure: str = ""
     """Why every invoke fails, as a provider reports it; "": none does."""
 
-    def run(self, program: Callable[[], object], *, config: Mapping[str, Any] | None = None) -> Recorder:
-        """Run `program` to its end, with all that it left to be done. Raises what it raises. `config` is the stack's, without the project's name."""
+    def run(self, program: Callable[[], object], *, config: Mapping[str, Any] | None = None, secrets: Collection[str] = ()) -> Recorder:
+        """Run `program` to its end, with all that it left to be done. Raises what it raises.
+
+        `config` is the stack's, without the project's name; its keys in `secrets` are stored as secrets.
+        """
         pulumi.runtime.settings.reset_options()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -91,7 +100,8 @@ class Recorder(mocks.Mocks):
         try:
             mocks.set_mocks(self, project=PROJECT, stack=STACK, organization="organization", preview=self.preview, monitor=_Monitor(self))
             pulumi.runtime.set_all_config(
-                {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
+                {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()},
+                [f"{PROJECT}:{key}" for key in secrets],
             )
             loop.run_until_complete(run_pulumi_func(lambda: program() and None))
             loop.run_until_complete(self._read_exports())
@@ -182,6 +192,27 @@ class _Monitor(mocks.MockMonitor):
             )
         return response
 
+    def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> Any:
+        response = super().ReadResource(request)
+        self.recorder.reads.append(
+            Resource(
+                urn=response.urn,
+                type=request.type,
+                name=request.name,
+                custom=True,
+                inputs={"id": request.id},
+                secret_inputs=frozenset(),
+                parent=request.parent,
+                provider=request.provider.rsplit("::", 1)[0],
+                deleted_with="",
+                depends_on=frozenset(request.dependencies),
+                additional_secret_outputs=tuple(request.additionalSecretOutputs),
+                delete_before_replace=False,
+                create_timeout="",
+            )
+        )
+        return response
+
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> Any:
         values = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
         self.recorder.registrations.append(f"outputs of {request.urn}")
@@ -201,6 +232,8 @@ def _computed(args: mocks.MockResourceArgs) -> dict[str, Any]:
             return {"certPem": f"CERTIFICATE {args.name}"}
         case "CertRequest":
             return {"certRequestPem": f"REQUEST {args.name}"}
+        case "Service" if args.resource_id:
+            return {"status": {"loadBalancer": {"ingress": [{"ip": READ_ADDRESS}]}}, "spec": {"ports": READ_PORTS}}
         case "Service" if args.inputs["spec"].get("type") == "LoadBalancer":
             return {"status": {"loadBalancer": {"ingress": [{"ip": "10.77.192.1"}]}}}
         case "Secret" if args.inputs.get("type") == "kubernetes.io/service-account-token":

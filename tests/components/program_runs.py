@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ def default_config() -> dict[str, Any]:
     return {key: declared["default"] for key, declared in project["config"].items() if "default" in declared}
 
 
-def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = None) -> Recorder:
-    """`__main__.py` with the default configuration and `changes` to it."""
+def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = None, secrets: Collection[str] = ()) -> Recorder:
+    """`__main__.py` with the default configuration and `changes` to it, of which those named in `secrets` are stored as secrets."""
     recorder = Recorder(preview=preview)
-    return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=default_config() | dict(changes or {}))
+    config = default_config() | dict(changes or {})
+    return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=config, secrets=secrets)
 
 
 def run_in_cluster(build: Build, *, preview: bool = False) -> Recorder:

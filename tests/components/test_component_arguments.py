@@ -17,6 +17,8 @@ from service_failover.clusters.embedded import EmbeddedCluster
 from service_failover.clusters.existing import ExistingCluster
 from service_failover.clusters.kind import KindCluster
 from service_failover.control_plane_image import ControlPlaneImage
+from service_failover.enterprise.gloo import EnterpriseGloo
+from service_failover.enterprise.gloo_fed import EnterpriseGlooFed
 from service_failover.validation import arguments, integer
 
 pytestmark = pytest.mark.unit
@@ -31,10 +33,21 @@ OF_THIS_MACHINE = [
     Sample(component=ControlPlaneImage, args={}, makes=()),
     Sample(component=ExistingCluster, args={"cluster_name": "east", "context": "east"}, makes=()),
 ]
-BY_NOUN = {sample.noun: sample for sample in [*SAMPLES, *OF_THIS_MACHINE]}
+BY_HELM = [
+    Sample(component=EnterpriseGloo, args={"license_key": "a licence key"}, makes=()),
+    Sample(component=EnterpriseGlooFed, args={"license_key": "a licence key"}, makes=()),
+]
+BY_NOUN = {sample.noun: sample for sample in [*SAMPLES, *OF_THIS_MACHINE, *BY_HELM]}
 TIER = [{"cluster": "west", "upstreams": ["green"]}]
 
 REFUSED: list[tuple[str, Mapping[str, Any], str, str]] = [
+    ("EnterpriseGloo", {"license_key": ""}, "license_key", "some text (it is not shown)"),
+    ("EnterpriseGloo", {"version": "latest"}, "version", "a version, such as 1.22.0"),
+    ("EnterpriseGloo", {"repository": "http://charts.example"}, "repository", "the https:// URL of a Helm repository"),
+    ("EnterpriseGlooFed", {"license_key": ""}, "license_key", "some text (it is not shown)"),
+    ("EnterpriseGlooFed", {"version": "1"}, "version", "a version, such as 1.22.0"),
+    ("ClusterAccess", {"edition": "pro"}, "edition", "open, enterprise"),
+    ("FailoverScheme", {"edition": "pro"}, "edition", "open, enterprise"),
     ("BlueGreenApp", {"color": "Blue"}, "color", "1 to 30 characters: a-z, 0-9 and inner '-', such as blue"),
     ("BlueGreenApp", {"color": "b" * 31}, "color", "1 to 30 characters"),
     ("BlueGreenApp", {"health_filter": "all"}, "health_filter", "everything, path"),

@@ -225,7 +225,7 @@ def test_the_outputs_are_those_that_tools_rely_on(update: Recorder) -> None:
 
 def test_a_preview_from_nothing_knows_no_output(preview: Recorder) -> None:
     exports = dict(preview.exports)
-    assert exports.pop("rotationEpoch") == 1, "it is in the configuration; a preview stores no output"
+    assert (exports.pop("rotationEpoch"), exports.pop("edition")) == (1, "open"), "they are in the configuration; a preview stores no output"
     assert set(exports.values()) == {UNKNOWN}
     assert preview.secret_exports == {"kubeconfigs"}
 

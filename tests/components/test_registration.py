@@ -10,7 +10,9 @@ from program_recorder import Recorder
 from program_runs import InCluster
 
 from gloo_api.kubernetes_cluster import KubernetesCluster
-from service_failover.cluster_access import ClusterAccess, cluster_rules, kubeconfig, namespace_rules
+from service_failover.cluster_access import ClusterAccess, ClusterAccessArgs, kubeconfig
+from service_failover.edition_settings import Edition
+from service_failover.federation_rights import GLOO_GROUPS, cluster_rules, namespace_rules
 from service_failover.registration import Registration
 
 pytestmark = pytest.mark.unit
@@ -85,7 +87,7 @@ def test_the_kubeconfig_is_secret_and_has_the_token() -> None:
 
 
 def test_the_kubeconfig_verifies_the_server() -> None:
-    known = json.loads(kubeconfig(cluster="east", server="https://host:6443", certificate_authority="Q0E=", token="t"))
+    known = json.loads(kubeconfig(cluster="east", user="federation", server="https://host:6443", certificate_authority="Q0E=", token="t"))
     assert known["clusters"] == [{"name": "east", "cluster": {"server": "https://host:6443", "certificate-authority-data": "Q0E="}}]
     assert "insecure-skip-tls-verify" not in json.dumps(known), "glooctl sets it for local clusters"
     assert known["current-context"] == "east"
@@ -117,3 +119,51 @@ def test_the_two_halves_take_their_clusters_from_their_options(in_cluster: InClu
 
     program = in_cluster(build)
     assert {resource.provider.rsplit("::", 1)[1] for resource in program.kubernetes()} == {"cluster"}
+
+
+@pytest.fixture(scope="module")
+def enterprise_access(in_cluster: InCluster) -> Recorder:
+    args: ClusterAccessArgs = {"cluster_name": "east", "server": "https://h:6443", "certificate_authority": "Q0E=", "edition": Edition.ENTERPRISE}
+    return in_cluster(lambda options: ClusterAccess("access", args, options))
+
+
+def test_solos_federation_gets_the_names_of_its_documented_registration(enterprise_access: Recorder) -> None:
+    assert enterprise_access.one("ServiceAccount", "east").metadata["namespace"] == "gloo-system", "the account is called as the cluster is"
+    assert enterprise_access.one("ClusterRole", "gloo-federation-controller")
+    binding = enterprise_access.one("ClusterRoleBinding", "east-gloo-federation-controller-clusterrole-binding")
+    assert binding.inputs["roleRef"]["name"] == "gloo-federation-controller"
+    assert [(subject["name"], subject["namespace"]) for subject in binding.inputs["subjects"]] == [("east", "gloo-system")]
+
+
+def test_solos_federation_gets_the_rights_of_its_documented_registration(enterprise_access: Recorder) -> None:
+    (role,) = enterprise_access.of_kind("ClusterRole")
+    granted = {
+        (group, resource): set(rule["verbs"]) for rule in role.inputs["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
+    }
+    read = {"get", "list", "watch"}
+    assert granted == {
+        **{(group, "*"): {"*"} for group in GLOO_GROUPS},
+        **{("apps", kind): read for kind in ("deployments", "daemonsets")},
+        **{("", kind): read for kind in ("pods", "nodes", "services")},
+    }
+    (role,) = enterprise_access.of_kind("Role")
+    assert role.inputs["rules"] == [{"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["get"]}]
+
+
+def test_neither_federation_can_read_secrets(enterprise_access: Recorder) -> None:
+    for role in [*enterprise_access.of_kind("Role"), *enterprise_access.of_kind("ClusterRole")]:
+        assert all("" not in rule["apiGroups"] or "secrets" not in rule["resources"] for rule in role.inputs["rules"])
+
+
+def test_solos_federation_gets_an_explicit_token_of_its_own_account(enterprise_access: Recorder) -> None:
+    secret = enterprise_access.one("Secret", "gloo-federation-token")
+    assert secret.inputs["type"] == "kubernetes.io/service-account-token"
+    assert secret.metadata["annotations"]["kubernetes.io/service-account.name"] == "east"
+
+
+def test_the_kubeconfig_for_solos_federation_names_its_account() -> None:
+    args: ClusterAccessArgs = {"cluster_name": "east", "server": "https://h:6443", "certificate_authority": "Q0E=", "edition": Edition.ENTERPRISE}
+    program = Recorder().run(lambda: ClusterAccess("access", args))
+    known = json.loads(program.outputs[program.component("ClusterAccess").urn]["kubeconfig"])
+    assert known["contexts"][0]["context"] == {"cluster": "east", "user": "east"}
+    assert known["users"] == [{"name": "east", "user": {"token": "TOKEN"}}]

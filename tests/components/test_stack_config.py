@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -10,9 +11,11 @@ import pytest
 from program_recorder import Recorder
 from program_runs import default_config, run_program
 
+from service_failover import config
 from service_failover.apps import AppSettings, HealthFilter, TierMember
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
-from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, reached_epoch, with_defaults
+from service_failover.config import ConfigError, HealthCheckSettings, Settings, parse, reached_epoch, running_edition, with_defaults
+from service_failover.edition_settings import Edition, EnterpriseSettings
 from service_failover.names import CONTROL_PLANE_IMAGE, NODE_IMAGE
 from service_failover.reading import duration
 
@@ -180,13 +183,21 @@ def test_an_app_may_answer_while_it_is_unhealthy() -> None:
 
 REFUSED: list[tuple[str, Any, str]] = [
     ("clusterKind", "dev", 'clusterKind: "dev" is not allowed; allowed: embedded, kind, existing'),
-    ("edition", "enterprise", 'edition: "enterprise" is not allowed; allowed: open'),
+    ("edition", "pro", 'edition: "pro" is not allowed; allowed: open, enterprise'),
+    ("glooVersion", "1.22", 'glooVersion: "1.22" is not allowed; allowed: a version, such as 1.22.0'),
+    (
+        "glooRepository",
+        "http://charts.example",
+        'glooRepository: "http://charts.example" is not allowed; '
+        'allowed: the https:// URL of a Helm repository with both charts, or "" for Solo\'s two',
+    ),
     ("clusterKind", ..., "clusterKind: missing; allowed: embedded, kind, existing"),
     (
         "proxyport",
         8081,
         "proxyport: unknown key (its value is 8081); "
-        "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, healthCheck, kind, proxyPort, replicas, tiers",
+        "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, "
+        "glooRepository, glooVersion, healthCheck, kind, licenseKey, proxyPort, replicas, tiers",
     ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),
@@ -324,9 +335,74 @@ def test_all_problems_are_listed_at_once() -> None:
 
 def test_the_value_of_a_secret_key_is_not_shown() -> None:
     with pytest.raises(ConfigError) as refused:
-        parse(default_config() | {"licenseKey": "hunter2"}, secret_keys=frozenset({"licenseKey"}))
+        parse(default_config() | {"password": "hunter2"}, secret_keys=frozenset({"password"}))
     assert "hunter2" not in str(refused.value), "an error message ends up in logs"
-    assert "licenseKey: unknown key (its value is [secret])" in str(refused.value)
+    assert "password: unknown key (its value is [secret])" in str(refused.value)
+
+
+def enterprise(**changes: Any) -> dict[str, Any]:
+    """A configuration of the enterprise edition that is accepted."""
+    clusters = [{"name": "local", "management": True}, {"name": "remote"}]
+    return default_config() | {"edition": "enterprise", "licenseKey": "hunter2", "clusterKind": "existing", "clusters": clusters} | changes
+
+
+SECRET = frozenset({"licenseKey"})
+
+
+def test_the_enterprise_edition_is_accepted_with_a_secret_licence_key() -> None:
+    settings = parse(enterprise(), secret_keys=SECRET)
+    assert settings.edition is Edition.ENTERPRISE
+    assert settings.enterprise == EnterpriseSettings(license_key="hunter2", version="1.22.0", repository="")
+    assert "hunter2" not in repr(settings), "a traceback or a log may hold it"
+
+
+@pytest.mark.parametrize("edition", ["open", "enterprise"])
+def test_a_licence_key_in_plain_text_is_refused_with_the_command_that_sets_it_right(edition: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(enterprise(edition=edition))
+    assert refused.value.problems == [
+        "licenseKey: is stored as plain text; store it as a secret: pulumi config set --secret service-failover:licenseKey"
+    ], "it would be in a file that is committed, whichever edition runs"
+
+
+def test_the_enterprise_edition_needs_a_licence_key() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(enterprise(licenseKey=""), secret_keys=SECRET)
+    assert refused.value.problems == [
+        'licenseKey: missing; edition "enterprise" needs the licence key of Gloo Enterprise: pulumi config set --secret service-failover:licenseKey'
+    ]
+
+
+@pytest.mark.parametrize("key", ["hunter2 and more", 2, ["hunter2"]])
+@pytest.mark.parametrize("secret_keys", [SECRET, frozenset[str]()])
+def test_what_cannot_be_a_licence_key_is_refused_and_not_shown(key: Any, secret_keys: frozenset[str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(enterprise(edition="open", licenseKey=key), secret_keys=secret_keys)
+    assert refused.value.problems == ["licenseKey: [secret] is not allowed; allowed: the licence key, without spaces"], (
+        "even one that is no secret yet"
+    )
+
+
+def test_the_enterprise_edition_is_refused_on_embedded_clusters() -> None:
+    embedded = {"kind": "embedded", "region": "r", "zone": "z"}
+    clusters = [{"name": "local", "management": True}, {"name": "remote", **embedded}]
+    with pytest.raises(ConfigError) as refused:
+        parse(enterprise(clusters=clusters), secret_keys=SECRET)
+    (problem,) = refused.value.problems
+    assert problem.startswith('edition: "enterprise" needs clusters that run containers, and these are embedded: clusters[1] (remote);')
+    assert "set clusterKind to another kind (allowed: kind, existing)" in problem, "the other key, and what to write there"
+    assert problem.endswith("or edition to open"), "or the other way out"
+
+
+def test_all_that_the_enterprise_edition_lacks_is_said_at_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(default_config() | {"edition": "enterprise"})
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["licenseKey", "edition"]
+
+
+@pytest.mark.parametrize("repository", ["https://charts.example/solo", "http://127.0.0.1:8879/charts", "http://localhost:8879", ""])
+def test_charts_may_come_from_a_mirror(repository: str) -> None:
+    assert parse(default_config() | {"glooRepository": repository}).enterprise.repository == repository
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -359,3 +435,46 @@ def test_settings_are_frozen() -> None:
     settings: Settings = parse(default_config())
     with pytest.raises(AttributeError):
         settings.proxy_port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("running", "wanted"), [(Edition.OPEN, "enterprise"), (Edition.ENTERPRISE, "open")])
+def test_a_stack_that_is_up_does_not_change_its_edition(running: Edition, wanted: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(enterprise(edition=wanted), secret_keys=SECRET, running=running)
+    assert refused.value.problems == [
+        f'edition: "{wanted}", but the stack is up with "{running}", and neither takes over from the other; '
+        f"make down, then make up; or keep {running}"
+    ], "Helm would refuse what is there already, and Pulumi delete the definitions that Helm found there"
+    assert parse(enterprise(edition=running.value), secret_keys=SECRET, running=running).edition is running
+
+
+def test_outputs_that_are_being_written_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [RuntimeError("failed to load checkpoint: EOF"), RuntimeError("failed to load checkpoint: EOF"), {"edition": "enterprise"}]
+
+    def invoke(*_: object) -> SimpleNamespace:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(value={"outputs": answer})
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    monkeypatch.setattr(config, "READ_PAUSES", (0.0, 0.0))
+    assert running_edition() is Edition.ENTERPRISE, "the engine was writing them, twice"
+    answers += [RuntimeError("no such stack")]
+    with pytest.raises(RuntimeError, match="no such stack"):
+        running_edition()
+    answers += [RuntimeError("failed to load checkpoint: EOF")] * 3
+    with pytest.raises(RuntimeError, match="failed to load checkpoint"):
+        running_edition()
+
+
+@pytest.mark.parametrize(
+    ("stored", "running"),
+    [({}, None), ({"edition": "enterprise"}, Edition.ENTERPRISE), ({"proxyUrl": "http://127.77.192.1:8080"}, Edition.OPEN)],
+    ids=["never up", "it says so", "from before there were two"],
+)
+def test_the_stack_says_which_edition_it_is_up_with(stored: dict[str, Any], running: Edition | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorder, "call", lambda *_: {"outputs": stored})
+    found: list[Edition | None] = []
+    Recorder().run(lambda: found.append(running_edition()))
+    assert found == [running]
