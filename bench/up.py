@@ -95,10 +95,12 @@ def with_pulumi(root: Path) -> tuple[float, Mapping[str, list[Object]]]:
 
 def with_kubectl(root: Path, wanted: Mapping[str, list[Object]]) -> float:
     """Do the same by kubectl, and remove it. Returns the seconds it took."""
-    script = Script(root=root)
+    script = Script(kubeconfigs={name: root / f"{name}.yaml" for name in SPECS})
     try:
         began = time.monotonic()
-        script.run(wanted)
+        with ThreadPoolExecutor(max_workers=len(SPECS)) as both:
+            list(both.map(lambda name: _make(name, root), SPECS))
+        first_answer(script.run(wanted))
         return time.monotonic() - began
     finally:
         for name in SPECS:
@@ -107,30 +109,24 @@ def with_kubectl(root: Path, wanted: Mapping[str, list[Object]]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """The script. Its kubeconfigs and clusters are below `root`."""
+    """The script, for embedded clusters that are there. `kubeconfigs`: a file for each."""
 
-    root: Path
+    kubeconfigs: Mapping[str, Path]
 
-    def run(self, wanted: Mapping[str, list[Object]]) -> None:
-        """From nothing to the first answer."""
-        with ThreadPoolExecutor(max_workers=len(SPECS)) as both:
-            list(both.map(self._make, SPECS))
-            list(both.map(lambda name: self._populate(name, wanted[name]), SPECS))
-            credentials = dict(zip(SPECS, both.map(self._credentials, SPECS), strict=True))
+    def run(self, wanted: Mapping[str, list[Object]]) -> str:
+        """Apply everything, and wait until it is in force. Returns the URL of the proxy."""
+        with ThreadPoolExecutor(max_workers=len(self.kubeconfigs)) as both:
+            list(both.map(lambda name: self._populate(name, wanted[name]), self.kubeconfigs))
+            credentials = dict(zip(self.kubeconfigs, both.map(self._credentials, self.kubeconfigs), strict=True))
             registration = [_registered(each, credentials) for each in _of(wanted[MANAGEMENT], Step.REGISTRATION)]
             self._apply(MANAGEMENT, registration)
-            list(both.map(self._await, SPECS))
+            list(both.map(self._await, self.kubeconfigs))
         self._apply(MANAGEMENT, _of(wanted[MANAGEMENT], Step.SCHEME))
         accepted = ["wait", "failoverscheme", "--all", "-n", "gloo-fed", "--for=jsonpath={.status.state}=ACCEPTED", WAIT]
         self._kubectl(MANAGEMENT, *accepted)
         service = json.loads(self._kubectl(MANAGEMENT, "get", "service", "-n", "gloo-system", "gateway-proxy", "-o", "json"))
         address, port = service["status"]["loadBalancer"]["ingress"][0]["ip"], service["spec"]["ports"][0]["port"]
-        first_answer(f"http://{realised(address, EMBEDDED.get('realise'))}:{port}")
-
-    def _make(self, name: str) -> None:
-        text = _embedded("start", self.root / name, json.dumps(SPECS[name]))
-        with os.fdopen(os.open(self._kubeconfig(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        return f"http://{realised(address, EMBEDDED.get('realise'))}:{port}"
 
     def _populate(self, name: str, manifests: list[Object]) -> None:
         self._apply(name, _of(manifests, Step.FOUNDATION))
@@ -142,7 +138,7 @@ class Script:
         """The kubeconfig for Gloo Federation: by hand it is put together from the cluster's own and the token."""
         self._kubectl(name, "wait", "secret", TOKEN_SECRET, "-n", "gloo-system", "--for=jsonpath={.data.token}", WAIT)
         token = json.loads(self._kubectl(name, "get", "secret", TOKEN_SECRET, "-n", "gloo-system", "-o", "json"))["data"]["token"]
-        cluster = yaml.safe_load(self._kubeconfig(name).read_text())["clusters"][0]["cluster"]
+        cluster = yaml.safe_load(self.kubeconfigs[name].read_text())["clusters"][0]["cluster"]
         return kubeconfig(
             cluster=name,
             user="gloo-federation",
@@ -160,14 +156,11 @@ class Script:
         self._kubectl(name, "apply", "--server-side", "-f", "-", stdin=document(manifests))
 
     def _kubectl(self, name: str, *arguments: str, stdin: str = "") -> str:
-        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(self._kubeconfig(name)), *arguments]
+        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(self.kubeconfigs[name]), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)} on {name}: {done.stderr[-3000:]}")
         return done.stdout
-
-    def _kubeconfig(self, name: str) -> Path:
-        return self.root / f"{name}.yaml"
 
 
 def _of(manifests: Iterable[Object], wanted: Step) -> list[Object]:
@@ -179,6 +172,12 @@ def _registered(manifest: Object, credentials: Mapping[str, str]) -> Object:
     if manifest.get("type") != KUBECONFIG:
         return manifest
     return manifest | {"stringData": {"kubeconfig": credentials[manifest["metadata"]["name"]]}}
+
+
+def _make(name: str, root: Path) -> None:
+    text = _embedded("start", root / name, json.dumps(SPECS[name]))
+    with os.fdopen(os.open(root / f"{name}.yaml", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
 
 
 def _embedded(verb: str, directory: Path, stdin: str = "") -> str:
