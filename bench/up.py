@@ -40,6 +40,7 @@ SPECS = {
 """The default clusters, as Pulumi.yaml has them."""
 MANAGEMENT = "local"
 WAIT = "--timeout=120s"
+_TRIES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +131,20 @@ class Script:
 
     def _populate(self, name: str, manifests: list[Object]) -> None:
         self._apply(name, _of(manifests, Step.FOUNDATION))
-        self._kubectl(name, "wait", "crd", "--all", "--for=condition=Established", WAIT)
+        self._await_definitions(name)
         self._apply(name, _of(manifests, Step.BASICS))
         self._apply(name, _of(manifests, Step.WORKLOADS))
+
+    def _await_definitions(self, name: str) -> None:
+        """`kubectl wait` fails at once for a definition that has no condition yet, so it is called again."""
+        for left in range(_TRIES, -1, -1):
+            try:
+                self._kubectl(name, "wait", "crd", "--all", "--for=condition=Established", WAIT)
+                return
+            except RuntimeError:
+                if not left:
+                    raise
+                time.sleep(0.1)
 
     def _credentials(self, name: str) -> str:
         """The kubeconfig for Gloo Federation: by hand it is put together from the cluster's own and the token."""
