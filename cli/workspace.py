@@ -86,7 +86,9 @@ class Workspace:
         """The variables that make `pulumi`, and the program it runs, work on this state and nothing else."""
         return {
             "PULUMI_HOME": str(self.home),
-            "PULUMI_BACKEND_URL": self.backend.as_uri(),
+            # Pulumi writes the whole state after every step of every resource. A checksum beside each of these files would serve nobody here.
+            "PULUMI_BACKEND_URL": f"{self.backend.as_uri()}?metadata=skip",
+            "PULUMI_PARALLEL": "64",  # steps wait for clusters, or for the state to be written; the default counts cores
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
