@@ -122,7 +122,7 @@ def observed(stack: LiveStack, search: SecretSearch, tmp_path_factory: pytest.Te
     environment = pytest.MonkeyPatch()
     environment.setenv("PULUMI_DEBUG_COMMANDS", "true")  # for --event-log
     epoch = int(stack.pulumi("stack", "output", "rotationEpoch", "-s", stack.name).stdout)
-    configured = stack.pulumi("config", "set", "--secret", "licence-of-a-test:key", "-s", stack.name, stdin=LICENCE)
+    configured = stack.pulumi("config", "set", "--secret", f"{stack.config}licenseKey", "-s", stack.name, stdin=LICENCE)
     assert configured.returncode == 0, configured.stderr
     search.add_word("the licence", LICENCE)
     learn(search, stack)
