@@ -46,15 +46,20 @@ _MOST = 2**31 - 1
 
 
 class Methods(Enum):
-    """Methods that are retried alike."""
+    """Methods that are retried alike. Their names are in one string, since Python 3.11.2 (Debian 12) makes an `object()` of an empty tuple here."""
 
-    SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-    IDEMPOTENT = ("PUT", "DELETE")
-    OTHER = ()
+    SAFE = "GET HEAD OPTIONS TRACE"
+    IDEMPOTENT = "PUT DELETE"
+    OTHER = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Empty for OTHER, which is all that are in no other member."""
+        return tuple(self.value.split())
 
     @classmethod
     def of(cls, method: str) -> Methods:
-        return next((each for each in cls if method in each.value), cls.OTHER)
+        return next((each for each in cls if method in each.names), cls.OTHER)
 
 
 @dataclass(frozen=True)

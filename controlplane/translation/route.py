@@ -160,7 +160,7 @@ def _methods(matcher: Matcher, kind: Methods | None) -> tuple[str, ...] | None:
     if kind is None:
         return matcher.methods
     if not matcher.methods:
-        return tuple(kind.value)
+        return kind.names
     return tuple(method for method in matcher.methods if Methods.of(method) is kind) or None
 
 

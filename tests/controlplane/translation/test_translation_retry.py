@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +110,15 @@ def test_a_matcher_with_methods_becomes_no_more_routes_than_it_needs(methods: li
     service = virtual_service(route(matchers=[{"prefix": "/", "methods": methods}]))
     found = [each.match.headers[0].string_match for each in http_routes(translated(blue(), http_gateway(), service)).virtual_hosts[0].routes]
     assert [each.exact or each.safe_regex.regex for each in found] == expected, "each method is in one of them, and no other is"
+
+
+def test_no_kind_of_methods_is_lost_on_any_python() -> None:
+    assert [kind.names for kind in retry.Methods] == [("GET", "HEAD", "OPTIONS", "TRACE"), ("PUT", "DELETE"), ()], "OTHER is what is in none of them"
+    for file in Path(retry.__file__).parents[2].joinpath("controlplane").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
+                values = [each.value for each in node.body if isinstance(each, ast.Assign)]
+                assert "()" not in map(ast.unparse, values), f"{file.name}: {node.name} would have an object() there on Python 3.11.2"
 
 
 def test_more_tiers_get_more_tries() -> None:
