@@ -17,7 +17,7 @@ from controlplane.fed.kinds import FAILOVER_SCHEME, KUBERNETES_CLUSTER, UPSTREAM
 from controlplane.kube.client import KubeClient
 from controlplane.kube.election import LEASE
 from controlplane.kube.objects import DEPLOYMENT, SECRET, SERVICE
-from service_failover.cluster_access import CONTROLLER, cluster_rules, namespace_rules
+from service_failover.federation_rights import CONTROLLER, cluster_rules, namespace_rules
 from service_failover.gloo_fed import fed_rules
 
 pytestmark = pytest.mark.cluster
