@@ -7,11 +7,13 @@ that hands integers on as floats (the wire has no integers), loses objects that 
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pulumi
@@ -59,12 +61,25 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
 """In the order of the guide."""
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Collects no garbage meanwhile. What a collection may run makes Python 3.11 fail to parse the source that it is parsing (cpython#106905)."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class Host(ComponentProvider):
     """The components, behind the protocol of a Pulumi provider."""
 
     def __init__(self) -> None:
-        super().__init__(COMPONENTS, PROJECT, version=VERSION)
-        self.schema = json.dumps(self._with_inherited_descriptions(json.loads(self.schema or "{}")))
+        with _nothing_collected():
+            super().__init__(COMPONENTS, PROJECT, version=VERSION)
+            self.schema = json.dumps(self._with_inherited_descriptions(json.loads(self.schema or "{}")))
 
     def construct(self, name: str, resource_type: str, inputs: pulumi.Inputs, options: pulumi.ResourceOptions | None = None) -> ConstructResult:
         """Make a component. What it refuses is told as it says it, by the name that the input has in the schema, and without a traceback."""

@@ -33,9 +33,10 @@ DEFAULT_TIMEOUT = timedelta(seconds=15)
 _NO_TIMEOUT = timedelta(seconds=60)
 """What a route without a timeout is taken to have where the time for a try is a part of it."""
 
-_TRIES_AFTER_THE_FIRST = 5
-"""With waits of up to 1, 3, 7, 15 and 25 ms they outlast an app's last moments, in which it still answers, with 503: a standby behind a failover
-gateway is asked over the same connection each time, and no retry can choose another pod there."""
+_TRIES_AFTER_THE_FIRST = 7
+"""With waits of up to 1, 3, 7, 15, 31, 63 and 100 ms they outlast an app's last moments, in which it still answers, with 503, and a change of
+endpoints that is on its way to another cluster's gateway. A standby there is asked over the same connection each time: no retry can choose another
+pod."""
 _RACE_AFTER = timedelta(seconds=0.25)
 _AFTER_ANY_FAILURE = "connect-failure,refused-stream,reset,gateway-error"
 _BEFORE_EXECUTION = "connect-failure,refused-stream,reset-before-request,retriable-headers"
@@ -104,7 +105,7 @@ def failover(methods: Methods, *, timeout: timedelta, tiers: int) -> Retries:
     )
     # Envoy's own 25 ms and more would be most of the time that a failover takes.
     message.retry_back_off.base_interval.CopyFrom(wire.duration(timedelta(milliseconds=1)))
-    message.retry_back_off.max_interval.CopyFrom(wire.duration(timedelta(milliseconds=25)))
+    message.retry_back_off.max_interval.CopyFrom(wire.duration(timedelta(milliseconds=100)))
     match methods:
         case Methods.SAFE:
             message.per_try_timeout.CopyFrom(wire.duration(race_after(timeout)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +17,23 @@ import toolchain
 from toolchain.tools import tool
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _programs() -> Iterator[None]:
-    """The programs of embedded clusters are there. Nothing starts them."""
+@contextmanager
+def programs() -> Iterator[None]:
+    """The programs of embedded clusters are there, as far as a recorded program can tell. Nothing starts them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in toolchain.OF_EMBEDDED_CLUSTERS:
             patch.setenv(tool(name).variable, sys.executable)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For modules that start none of them; those of other tiers start the real ones."""
+    if request.node.get_closest_marker("unit") is None:
+        yield
+    else:
+        with programs():
+            yield
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +45,15 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def update() -> Recorder:
-    return run_program()
+    with programs():
+        return run_program()
 
 
 @pytest.fixture(scope="session")
 def preview() -> Recorder:
     """A preview of a stack that is not there yet: no kubeconfig, no certificate, no address is known."""
-    return run_program(preview=True)
+    with programs():
+        return run_program(preview=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

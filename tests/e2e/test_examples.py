@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ def fails_over(live: LiveStack, *, first: str, second: str) -> None:
             done = live.cli(command, "--color", first.removesuffix("-pod"))
             assert done.returncode == 0, f"{command}: {done.stderr}"
             until(f"{server} answers after {command}", lambda server=server: ask(live.url) == f'"{server}"')
+        time.sleep(1)  # until the probe has seen it too
     summary = traffic.summary()
     assert summary.failed == 0, f"nothing is lost: {summary}"
     assert summary.servers[:3] == [first, second, first]

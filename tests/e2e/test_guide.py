@@ -80,7 +80,7 @@ def test_refresh_shows_no_drift_on_a_healthy_stack(stack: LiveStack) -> None:
 
 def test_the_outputs_are_the_contract_and_kubeconfigs_are_secret(stack: LiveStack) -> None:
     shown = json.loads(stack.pulumi("stack", "output", "--json", "-s", stack.name).stdout)
-    assert set(shown) == {"proxyUrl", "kubeconfigs", "contexts", "rotationEpoch"}, "users and tools lean on these"
+    assert set(shown) == {"proxyUrl", "kubeconfigs", "contexts", "edition", "rotationEpoch"}, "users and tools lean on these"
     assert shown["kubeconfigs"] == "[secret]", "a kubeconfig holds a key"
     assert set(shown["contexts"]) == {"local", "remote"}, "a context for each cluster"
 
