@@ -137,7 +137,7 @@ async def test_gloo_7309_writers_that_race_for_one_upstream_all_get_through(admi
 
 async def test_gloo_fed_runs_with_the_rights_of_its_component(cluster: Cluster, admin: KubeClient, tmp_path: Path):
     await account(admin, "gloo-fed", namespace="gloo-fed")
-    await grant(admin, "gloo-fed", namespace="gloo-fed", rules=fed_rules())
+    await grant(admin, "gloo-fed", namespace="gloo-fed", rules=fed_rules("gloo-fed"))
     file = tmp_path / "kubeconfig"
     file.touch(mode=0o600)
     file.write_text(kubeconfig(cluster, await token_secret(admin, "gloo-fed", namespace="gloo-fed")))
