@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def stack(tmp_path: Path, journal: Path, pulumi_home: Path, _empty_stack: Stack)
     """An empty stack: a copy, since making one takes half a second."""
     shutil.copytree(_empty_stack.directory, tmp_path / "stack")
     return Stack(directory=tmp_path / "stack", home=pulumi_home, pulumi=toolchain.find("pulumi"))
+
+
+@pytest.fixture
+def kubernetes_plugin(pulumi_home: Path) -> Iterator[Path]:
+    """Where the engine looks for the Kubernetes plugin. A test puts there what it needs; the home has none before and after it."""
+    version = tools()["pulumi-resource-kubernetes"].version
+    place = pulumi_home / "plugins" / f"resource-kubernetes-v{version}" / "pulumi-resource-kubernetes"
+    place.parent.mkdir()
+    yield place
+    shutil.rmtree(place.parent)
 
 
 @pytest.fixture

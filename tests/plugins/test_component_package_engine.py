@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pulumi_driver import PROJECT, Stack, processes_with, wait_for
 
-from toolchain.tools import CHECKOUT, PLUGIN_VERSIONS
+from toolchain.tools import CHECKOUT
 
 pytestmark = pytest.mark.engine
 
@@ -61,12 +61,10 @@ def waiting(stack: Stack, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _kubernetes_is_installed(pulumi_home: Path) -> None:
+def _kubernetes_is_installed(kubernetes_plugin: Path) -> None:
     """The engine looks for the plugin of every installed SDK before it starts a package. Here none of Kubernetes' resources is made."""
-    place = pulumi_home / "plugins" / f"resource-kubernetes-v{PLUGIN_VERSIONS['kubernetes']}" / "pulumi-resource-kubernetes"
-    place.parent.mkdir(exist_ok=True)
-    place.write_text("#!/bin/sh\necho it must not be started >&2\nexit 1\n")
-    place.chmod(0o700)
+    kubernetes_plugin.write_text("#!/bin/sh\necho it must not be started >&2\nexit 1\n")
+    kubernetes_plugin.chmod(0o700)
 
 
 def test_the_schema_that_the_engine_sees_is_the_checked_in_one(stack: Stack) -> None:

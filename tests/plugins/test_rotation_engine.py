@@ -17,7 +17,7 @@ import yaml
 from pulumi_driver import Stack
 
 import toolchain
-from toolchain.tools import CHECKOUT, tools
+from toolchain.tools import CHECKOUT
 
 pytestmark = pytest.mark.engine
 
@@ -41,13 +41,9 @@ Content = dict[str, str]
 
 
 @pytest.fixture
-def rendering(stack: Stack) -> Stack:
+def rendering(stack: Stack, kubernetes_plugin: Path) -> Stack:
     """The stack, with the Kubernetes plugin in its home."""
-    version = tools()["pulumi-resource-kubernetes"].version
-    place = Path(stack.environment["PULUMI_HOME"], "plugins", f"resource-kubernetes-v{version}", "pulumi-resource-kubernetes")
-    if not place.exists():
-        place.parent.mkdir()
-        place.symlink_to(toolchain.find("pulumi-resource-kubernetes"))
+    kubernetes_plugin.symlink_to(toolchain.find("pulumi-resource-kubernetes"))
     return stack
 
 
