@@ -72,7 +72,7 @@ def test_a_plugin_gets_what_the_engine_gives_it(processes: PluginProcesses, tmp_
 
 
 def test_what_it_prints_comes_at_once_and_a_failure_has_its_traceback(processes: PluginProcesses, tmp_path: Path) -> None:
-    directory = plugin(tmp_path, 'import time; print(4711); time.sleep(0.5); raise ValueError("boom")')
+    directory = plugin(tmp_path, 'import os, time; os.write(1, b"4711\\n"); time.sleep(0.5); raise ValueError("boom")')
     moments, events = [], []
     for event in run(processes, directory):
         moments.append(time.monotonic())
