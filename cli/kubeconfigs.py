@@ -19,17 +19,20 @@ from cli.workspace import CommandFailed
 def write(stack: Stack, outputs: dict[str, Any]) -> list[Path]:
     """Write one file a cluster (0600), in the order of the output, and return them. No output, no file: what an earlier stack left is removed."""
     folder = stack.workspace.kubeconfigs(stack.name)
-    shutil.rmtree(folder, ignore_errors=True)
     kubeconfigs = outputs.get("kubeconfigs") or {}
     if not kubeconfigs:
+        shutil.rmtree(folder, ignore_errors=True)
         return []
-    folder.mkdir(mode=0o700, parents=True)
-    files = []
-    for cluster, text in kubeconfigs.items():
-        file = folder / f"{cluster}.yaml"
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = [folder / f"{cluster}.yaml" for cluster in kubeconfigs]
+    for file in set(folder.glob("*.yaml")).difference(files):
+        file.unlink(missing_ok=True)
+    for file, text in zip(files, kubeconfigs.values(), strict=True):
+        # Never absent and never half there: a drill, or a kubectl of the user's, may be reading it.
+        fresh = file.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             handle.write(text)
-        files.append(file)
+        fresh.replace(file)
     return files
 
 

@@ -39,9 +39,9 @@ def set_health(stack: Stack, *, color: str, health: Health) -> None:
 
 
 @contextmanager
-def port_forward(kubectl: list[str], target: str, port: int) -> Iterator[int]:
+def port_forward(kubectl: list[str], target: str, port: int, *, namespace: str = "default") -> Iterator[int]:
     """A `kubectl port-forward` to `port` of `target` for as long as the context lasts. Yields the local port, on 127.0.0.1."""
-    command = [*kubectl, "port-forward", "-n", "default", "--address", "127.0.0.1", target, f":{port}"]
+    command = [*kubectl, "port-forward", "-n", namespace, "--address", "127.0.0.1", target, f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
