@@ -82,3 +82,7 @@ class Recording:
     events: tuple[Event, ...]
     causes: tuple[str, ...]
     """What is wrong with the stack, in sentences, by drill.causes; () when nothing is."""
+    interrupted: bool = False
+    """Somebody stopped it before its end."""
+    despite: str = ""
+    """What would have kept it from starting, had it not been told to start all the same; "" when nothing would."""
