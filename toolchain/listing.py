@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from toolchain import cache, locate, venv
-from toolchain.routes import GoModule, Tool, Wheel
+from toolchain.routes import Debian, GoModule, Tool, Wheel
 from toolchain.tools import tools
 
 
@@ -44,6 +44,8 @@ def ways(tool: Tool) -> list[str]:
             texts.append(f"Go module {module.version}")
         case Wheel() as wheel:
             texts.append(f"Python package {wheel.package} {wheel.version}")
+        case Debian() as debian:
+            texts.append(f"Debian packages {', '.join(debian.packages)}")
     return [*texts, *(["stand-in"] if tool.stand_in else [])]
 
 

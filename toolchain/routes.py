@@ -1,6 +1,7 @@
-"""The ways in which a tool can be had, as plain data. Which tool has which: `tools`. How each is walked: `releases`, `wheels`, `gomodules`.
+"""The ways in which a tool can be had, as plain data. Which tool has which: `tools`. How each is walked: `releases`, `wheels`, `gomodules`, `debian`.
 
 Whatever arrives over the network is checked against a digest that is in the repository (in `tools`, in a go.sum): a release without one is no way.
+Only for Debian's packages, which tests alone need, apt checks the archive's signatures instead.
 """
 
 from __future__ import annotations
@@ -78,7 +79,20 @@ class StandIn:
     module: str
 
 
-Built = Wheel | GoModule
+@dataclass(frozen=True, kw_only=True)
+class Debian:
+    """Packages of the archive that the machine's apt is set up with, which checks their signatures. They are unpacked, never installed."""
+
+    version: str
+    """The machine's system (`debian.release`): the archive decides which version of the program there is."""
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+    """Their files that become bin/<their name>; the first is the tool."""
+    with_libraries: bool = False
+    """Also the packages that they depend on and the machine does not have."""
+
+
+Built = Wheel | GoModule | Debian
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import functools
 import hashlib
 from pathlib import Path
 
+from toolchain import debian
 from toolchain.errors import ToolMissing
-from toolchain.routes import Generated, GoModule, OnPath, Release, StandIn, Tool, Wheel
+from toolchain.routes import Debian, Generated, GoModule, OnPath, Release, StandIn, Tool, Wheel
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = CHECKOUT / "toolchain" / "modules"
@@ -169,6 +170,29 @@ def tools() -> dict[str, Tool]:
                 package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
                 define={"github.com/pulumi/pulumi-yaml/pkg/version.Version": "v1.25.0"},
             ),
+            for_users=False,
+            on_demand=True,
+        ),
+        Tool(
+            name="chromium",
+            why="the browser in which tests look at the pages",
+            no_release="Debian builds it",
+            on_path=OnPath(arguments=("--version",), pattern=r"Chromium (\d+)\.(\d+)\.(\d+)", lowest=(120,), below=(1000,)),
+            built=Debian(
+                version=debian.release(),
+                packages=("chromium", "fonts-dejavu-core"),
+                programs=("usr/lib/chromium/chromium",),
+                with_libraries=True,
+            ),
+            for_users=False,
+            on_demand=True,
+        ),
+        Tool(
+            # promtool is beside it.
+            name="prometheus",
+            why="loads the alert rules and the metrics in tests",
+            on_path=OnPath(arguments=("--version",), pattern=r"version (\d+)\.(\d+)\.(\d+)", lowest=(2, 42), below=(4,)),
+            built=Debian(version=debian.release(), packages=("prometheus",), programs=("usr/bin/prometheus", "usr/bin/promtool")),
             for_users=False,
             on_demand=True,
         ),
