@@ -57,6 +57,10 @@ class Objective:
     """Seconds from the heal to the same for the server of before."""
     failback_failed: int | None = 0
     """Of `failed`: those that were sent after the heal."""
+    answered_within: float | None = None
+    """Seconds from its place in the schedule within which every request ends, failed or not."""
+    only_status: bool = False
+    """Whether requests may fail only with a complete answer, such as 503."""
 
 
 @dataclass(frozen=True, kw_only=True)
