@@ -32,6 +32,12 @@ class Notes:
         if name not in notes:
             self._write({**notes, name: value})
 
+    def put(self, name: str, value: Any) -> None:
+        """Note it in any case."""
+        notes = self.read()
+        if notes.get(name) != value:
+            self._write({**notes, name: value})
+
     def drop(self, name: str) -> None:
         """Forget it. With the last one goes the file."""
         notes = self.read()

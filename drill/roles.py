@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cli import serving
 from cli.workspace import CommandFailed
 from drill.containers import Container
+from drill.notes import Notes
 from gloo_api.names import cluster_name
 from service_failover.names import APP_NAMESPACE, upstream_of
+
+NOTE = "roles"
+"""Name of the note that keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +64,20 @@ class Roles:
         return cluster_name(self.upstream, self.upstream_namespace)
 
 
-def read_roles(kubectl: Mapping[str, Sequence[str]], *, retry: str) -> Roles:
-    """The roles in a stack whose clusters these command lines reach. Errors: CommandFailed, which ends with `retry` where nothing was found."""
+def read_roles(kubectl: Mapping[str, Sequence[str]], *, notes: Notes, retry: str) -> Roles:
+    """The roles in a stack whose clusters these command lines reach; those of the last time when no cluster has a scheme to show, or none answers.
+
+    So a stack can be healed whose API server was taken away. Errors: CommandFailed, which ends with `retry` where nothing was found.
+    """
     found = [(cluster, scheme) for cluster, command in kubectl.items() for scheme in serving.schemes(command)]
+    if not found and (known := notes.get(NOTE)):
+        return Roles(**{**known, "primary": App(**known["primary"]), "standby": App(**known["standby"])})
     if len(found) != 1:
         names = ", ".join(scheme["metadata"]["name"] for _, scheme in found) or "none, or no cluster answers"
         raise CommandFailed(f"the drill needs one FailoverScheme in the stack; found: {names}. See why: {retry}")
-    return roles_of(found[0][1], management=found[0][0])
+    roles = roles_of(found[0][1], management=found[0][0])
+    notes.put(NOTE, asdict(roles))
+    return roles
 
 
 def roles_of(scheme: Mapping[str, Any], *, management: str) -> Roles:

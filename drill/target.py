@@ -64,6 +64,7 @@ class Target:
                 f"stack {stack.name!r} runs edition {outputs['edition']!r}; the drill knows the parts of edition 'open' only. "
                 f"Break it by hand: {stack.command('fail')}"
             )
+        notes = Notes(path=stack.workspace.root / stack.name / "drill.notes.json")
         files = {file.stem: file for file in kubeconfigs.write(stack, outputs)}
         return cls(
             stack=stack,
@@ -71,8 +72,8 @@ class Target:
             url=str(outputs["proxyUrl"]),
             contexts=dict(outputs.get("contexts") or {}),
             files=files,
-            roles=read_roles({name: _kubectl(file) for name, file in files.items()}, retry=stack.command("status")),
-            notes=Notes(path=stack.workspace.root / stack.name / "drill.notes.json"),
+            roles=read_roles({name: _kubectl(file) for name, file in files.items()}, notes=notes, retry=stack.command("status")),
+            notes=notes,
         )
 
     def mark(self, text: str) -> None:
@@ -108,6 +109,11 @@ class Target:
         return Container(cluster=self.primary.cluster, namespace=GLOO_NAMESPACE, app="gloo", name="gloo")
 
     @property
+    def standby_gloo(self) -> Container:
+        """That of the standby's."""
+        return Container(cluster=self.standby.cluster, namespace=GLOO_NAMESPACE, app="gloo", name="gloo")
+
+    @property
     def gloo_fed(self) -> Container:
         return Container(cluster=self.roles.management, namespace=FED_NAMESPACE, app="gloo-fed", name="gloo-fed")
 
@@ -121,9 +127,13 @@ class Target:
             case Expected.NOBODY:
                 return None
 
+    def kubectl_command(self, cluster: str, *, timeout: str = "10s") -> list[str]:
+        """The beginning of a command line; `timeout`: of each request, "0" for one that is to last."""
+        return _kubectl(self.files[cluster], timeout=timeout)
+
     def kubectl(self, cluster: str, *arguments: str, stdin: str = "") -> str:
         """Run kubectl on one cluster; what it printed. Errors: CommandFailed with what kubectl said."""
-        command = [*_kubectl(self.files[cluster]), *arguments]
+        command = [*self.kubectl_command(cluster), *arguments]
         try:
             done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=KUBECTL_TIMEOUT)
         except subprocess.TimeoutExpired as error:
@@ -158,7 +168,7 @@ class Target:
         if self.embedded:
             yield [f"http://{realised(pod['status']['podIP'], EMBEDDED['realise'])}:{ADMIN_PORT}" for pod in found]
             return
-        with _forwarded(_kubectl(self.files[container.cluster]), [pod["metadata"]["name"] for pod in found], namespace=container.namespace) as urls:
+        with _forwarded(self.kubectl_command(container.cluster), [pod["metadata"]["name"] for pod in found], namespace=container.namespace) as urls:
             yield urls
 
 
@@ -174,8 +184,8 @@ def _forwarded(kubectl: list[str], names: list[str], *, namespace: str) -> Itera
         yield [f"http://127.0.0.1:{port}", *others]
 
 
-def _kubectl(file: Path) -> list[str]:
-    return [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
+def _kubectl(file: Path, *, timeout: str = "10s") -> list[str]:
+    return [str(toolchain.find("kubectl")), "--kubeconfig", str(file), f"--request-timeout={timeout}"]
 
 
 def _kind_of(stack: Stack) -> ClusterKind:

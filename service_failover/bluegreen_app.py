@@ -2,7 +2,8 @@
 
 `POST /healthcheck/fail` on port 19000 makes it unhealthy, `POST /healthcheck/ok` healthy again. For tests it can be slow: with the header
 `x-envoy-fault-delay-request: 500` an answer begins 500 milliseconds later, with `x-envoy-fault-throughput-response: 1` it comes at 1 KiB a second;
-/stream is an answer that is long enough for that: 3,500 bytes.
+/stream is an answer that is long enough for that: 3,500 bytes. And it can be sick without knowing: after `POST /runtime_modify?sick.percent=100` it
+answers everything but /health with 503.
 """
 
 from collections.abc import Sequence

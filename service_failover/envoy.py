@@ -25,6 +25,8 @@ STATUS_PATHS = ("/clusters", "/stats", "/stats/prometheus")
 ECHO_PORT = 5678
 HEALTH_PATH = "/health"
 STREAM_PATH = "/stream"
+SICK_RUNTIME = "sick.percent"
+"""Runtime value of the sample app's Envoy: the percent of requests that it answers with 503 while its health check says that all is well."""
 MAX_CONNECTIONS = 50_000
 READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
 """What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
@@ -108,6 +110,13 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
         delay={"header_delay": {}, "percentage": every_request},
         response_rate_limit={"header_limit": {}, "percentage": every_request},
     )
+    # Besides reporting itself unhealthy an app can be sick and not know it. POST /runtime_modify?sick.percent=100 to the admin port, and 0 to end it.
+    sick_on_demand = _typed(
+        f"{_HTTP}.fault.v3.HTTPFault",
+        headers=[{"name": ":path", "string_match": {"exact": HEALTH_PATH}, "invert_match": True}],
+        abort={"http_status": 503, "percentage": {"numerator": 0, "denominator": "HUNDRED"}},
+        abort_percent_runtime=SICK_RUNTIME,
+    )
     stream = {"match": {"path": STREAM_PATH}, "direct_response": {"status": 200, "body": {"inline_string": "stream\n" * 500}}}
     return {
         "node": {"cluster": "ingress", "id": "ingress~for-testing", "metadata": {"role": "default~proxy"}},
@@ -120,7 +129,7 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
                         _http_filter_chain(
                             stat_prefix="ingress_http",
                             routes=[stream, {"match": {"prefix": "/"}, "route": {"cluster": "some_service"}}],
-                            filters={"health_check": health_check, "fault": slow_on_request},
+                            filters={"health_check": health_check, "fault": slow_on_request, "fault.sick": sick_on_demand},
                         )
                     ],
                 }
@@ -136,6 +145,7 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
             ],
         },
         "admin": {"address": _socket(listen_address, ADMIN_PORT)},
+        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
     }
 
 

@@ -184,6 +184,19 @@ def test_an_app_with_a_filter_for_its_health_check_answers_while_it_is_unhealthy
 
 
 @pytest.mark.usefixtures("healthy")
+def test_an_app_can_be_sick_and_say_that_all_is_well() -> None:
+    assert post(19000, f"/runtime_modify?{envoy.SICK_RUNTIME}=100").status_code == 200
+    try:
+        assert get(10000).status_code == 503, "every answer is an error"
+        well = get(10000, "/health")
+        assert well.status_code == 200, "but to the health check, which sees nothing"
+        assert "x-envoy-immediate-health-check-fail" not in well.headers, "nor is the proxy told"
+    finally:
+        post(19000, f"/runtime_modify?{envoy.SICK_RUNTIME}=0")
+    assert get(10000).text == '"blue-pod"\n'
+
+
+@pytest.mark.usefixtures("healthy")
 def test_an_answer_can_be_asked_for_late() -> None:
     started = time.monotonic()
     assert get(10000, headers={"x-envoy-fault-delay-request": "300"}).status_code == 200

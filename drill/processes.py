@@ -1,0 +1,84 @@
+"""Signals to the processes that the parts of an embedded stack are: killed as by the kernel, or stopped as a machine that hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cli.workspace import CommandFailed
+from drill.containers import Container, pid_of, pods, process_of
+
+if TYPE_CHECKING:
+    from drill.target import Target
+
+API_SERVER = "kube-apiserver"
+
+
+def kill(target: Target, *containers: Container) -> None:
+    """kill -9, all at once; where they are no processes of this machine, delete their pods without grace.
+
+    The target is told when, after what it takes to find them.
+    """
+    names = ", ".join(f"{container.app} in {container.cluster}" for container in containers)
+    if target.embedded:
+        pids = [pid_of(target, container) for container in containers]
+        target.mark(f"kill -9 of {names}")
+        for pid in pids:
+            signal_to(pid, signal.SIGKILL)
+        return
+    found = [(container, [pod["metadata"]["name"] for pod in pods(target, container)]) for container in containers]
+    target.mark(f"the pods are deleted without grace: {names}")
+    for container, pod_names in found:
+        target.kubectl(container.cluster, "delete", "pod", "-n", container.namespace, "--force", "--grace-period=0", "--wait=false", *pod_names)
+
+
+def processes(target: Target, *containers: Container) -> list[int]:
+    """Process ids of the containers in all of their Deployments' pods, ready or not."""
+    statuses = [
+        status
+        for container in containers
+        for pod in pods(target, container)
+        for status in pod["status"].get("containerStatuses", [])
+        if status["name"] == container.name and "running" in status["state"]
+    ]
+    return [pid for status in statuses if (pid := process_of(status["containerID"]))]
+
+
+def freeze(*pids: int) -> None:
+    """They keep their connections and answer nothing."""
+    for pid in pids:
+        signal_to(pid, signal.SIGSTOP)
+
+
+def thaw(*pids: int) -> None:
+    """They go on. Nothing happens to one that was not frozen, or has ended."""
+    for pid in pids:
+        signal_to(pid, signal.SIGCONT)
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Frozen for as long as the context lasts."""
+    freeze(*pids)
+    try:
+        yield
+    finally:
+        thaw(*pids)
+
+
+def signal_to(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def api_server(target: Target, cluster: str) -> int:
+    """Process id of an embedded cluster's API server; 0 when none runs. Errors: CommandFailed when there is no such cluster."""
+    status = target.cluster_status(cluster)
+    if not status["made"]:
+        raise CommandFailed(f"there is no embedded cluster {cluster!r}. Bring the stack up first: {target.stack.command('up')}")
+    return int(next(part["pid"] or 0 for part in status["parts"] if part["name"] == API_SERVER))
