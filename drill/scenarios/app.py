@@ -140,8 +140,8 @@ FROZEN = Scenario(
 SICK = Scenario(
     name="app-sick",
     title="The app is sick and says that it is healthy",
-    text="The primary answers every request with 503 and its health check with 200, so nothing takes it out. Each request that may be repeated is "
-    "sent again, to the standby, within milliseconds. (A 500 would be passed on: that is an app's own answer.)",
+    text="The primary answers every request with 503 and its health check with 200, so nothing takes it out. Each request that may be "
+    "repeated is sent again, to the standby, within milliseconds. A 500 would be passed on: that is an app's own answer.",
     objective=Objective(),
     expected_during=Expected.GREEN,
     hold=5,

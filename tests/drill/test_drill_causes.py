@@ -1,0 +1,203 @@
+"""What is found to be wrong with a stack: nothing where nothing is, and each weakness by what a user would have to change."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from recorded_stack import model_of, scheme, secret
+
+from drill.causes import Facts, find_causes
+from drill.certificates import Authority, Validity
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime.now(UTC)
+AUTHORITY = Authority.create("the authority")
+SNI = "default-service-green-10000_gloo-system"
+SERVER, CLIENT = "failover-gateway.remote", "gateway-proxy.local"
+ACCEPTED = {"statuses": {"gloo-system": {"state": "Accepted"}}}
+
+
+def tls(name: str, identity: str, *, authority: Authority = AUTHORITY, validity: Validity = Validity.NOW, trusts: Authority = AUTHORITY) -> Any:
+    return secret(name, {**authority.issue(model_of(identity), validity=validity), "ca.crt": trusts.pem})
+
+
+def upstream() -> Any:
+    config = {"sni": SNI, "verifySubjectAltName": [SERVER], "secretRef": {"name": "failover-upstream", "namespace": "gloo-system"}}
+    endpoint = {"address": "10.78.192.1", "port": 15443, "upstreamSslConfig": config}
+    return {
+        "kind": "Upstream",
+        "metadata": {"name": "default-service-blue-10000"},
+        "spec": {
+            "healthChecks": [{"interval": "1s"}],
+            "failover": {"prioritizedLocalities": [{"localityEndpoints": [{"lbEndpoints": [endpoint]}]}]},
+        },
+        "status": ACCEPTED,
+    }
+
+
+def virtual_service() -> Any:
+    route = {"matchers": [{"prefix": "/"}], "routeAction": {"single": {"upstream": {"name": "default-service-blue-10000"}}}}
+    return {"kind": "VirtualService", "metadata": {"name": "default"}, "spec": {"virtualHost": {"domains": ["*"], "routes": [route]}}}
+
+
+def failover_gateway() -> Any:
+    host = {"name": "failover", "sslConfig": {"sniDomains": [SNI], "verifySubjectAltName": [CLIENT]}}
+    return {"kind": "Gateway", "metadata": {"name": "failover-gateway"}, "spec": {"tcpGateway": {"tcpHosts": [host]}}, "status": ACCEPTED}
+
+
+def whole() -> Facts:
+    """A stack with which nothing is wrong."""
+    return Facts(
+        scheme=scheme(),
+        upstream="default-service-blue-10000",
+        primary=[upstream(), virtual_service()],
+        standby=[failover_gateway()],
+        client_secret=tls("failover-upstream", CLIENT),
+        server_secret=tls("failover-downstream", SERVER),
+    )
+
+
+def test_nothing_is_wrong_with_a_stack_that_is_whole() -> None:
+    assert find_causes(whole(), now=NOW) == ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weakness:
+    """What is wrong, and what is to be said of it."""
+
+    weaken: Callable[[Facts], Facts]
+    says: str
+
+
+def changed(which: str, change: Callable[[Any], object]) -> Callable[[Facts], Facts]:
+    """A change to an object: the scheme, a Secret, or the first object of a kind."""
+
+    def weaken(facts: Facts) -> Facts:
+        if hasattr(facts, which):
+            value = deepcopy(getattr(facts, which))
+            change(value)
+            return replace(facts, **{which: value})
+        primary, standby = deepcopy(list(facts.primary)), deepcopy(list(facts.standby))
+        change(next(each for each in [*primary, *standby] if each["kind"] == which))
+        return replace(facts, primary=primary, standby=standby)
+
+    return weaken
+
+
+def retries(virtual_service: Any) -> None:
+    virtual_service["spec"]["virtualHost"]["options"] = {"retries": {"retryOn": "5xx", "numRetries": 0}}
+
+
+def route_retries(virtual_service: Any) -> None:
+    virtual_service["spec"]["virtualHost"]["routes"][0]["options"] = {"retries": {}}
+
+
+def no_retries(resource: Any) -> None:
+    resource["metadata"]["annotations"] = {"servicefailover.dev/failover-retries": "disabled"}
+
+
+def refused(gateway: Any) -> None:
+    gateway["status"] = {"statuses": {"gloo-system": {"state": "Rejected", "reason": "bindPort: 0 is not allowed"}}}
+
+
+def tcp_host(gateway: Any) -> Any:
+    return gateway["spec"]["tcpGateway"]["tcpHosts"][0]["sslConfig"]
+
+
+def broken_pem(secret: Any) -> None:
+    secret["data"]["tls.crt"] = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
+
+
+ELSE = Authority.create("somebody else")
+WEAKNESSES = {
+    "no scheme": Weakness(weaken=lambda facts: replace(facts, scheme=None), says="there is no FailoverScheme"),
+    "a scheme that is not in force": Weakness(
+        weaken=changed("scheme", lambda each: each.update(status={"state": "INVALID", "message": "no cluster east"})),
+        says="FailoverScheme 'failover-scheme' is INVALID, not in force: no cluster east",
+    ),
+    "a standby that is not proven": Weakness(
+        weaken=lambda facts: replace(facts, scheme=scheme(proven=False)), says="the standby with priority 1 is not proven: it failed its check"
+    ),
+    "panic": Weakness(
+        weaken=changed("scheme", lambda each: each["status"]["serving"].update(message="priority 0; in panic, Envoy sends to all")),
+        says="the gateway is in panic",
+    ),
+    "no health check": Weakness(
+        weaken=changed("Upstream", lambda each: each["spec"].pop("healthChecks")), says="Upstream 'default-service-blue-10000' has no health check"
+    ),
+    "no failover": Weakness(weaken=changed("Upstream", lambda each: each["spec"].pop("failover")), says="has no failover (spec.failover)"),
+    "no Upstream": Weakness(
+        weaken=lambda facts: replace(facts, primary=[virtual_service()]), says="there is no Upstream 'default-service-blue-10000'"
+    ),
+    "retries of the VirtualService's own": Weakness(
+        weaken=changed("VirtualService", retries),
+        says="VirtualService 'default' sets retries of its own (virtualHost.options.retries: retryOn 5xx, numRetries 0)",
+    ),
+    "retries of a route's own": Weakness(weaken=changed("VirtualService", route_retries), says="(routes[0].options.retries: none)"),
+    "no retries by annotation": Weakness(weaken=changed("VirtualService", no_retries), says="VirtualService 'default' has no retries"),
+    "no retries of the Upstream": Weakness(weaken=changed("Upstream", no_retries), says="Upstream 'default-service-blue-10000' has no retries"),
+    "a refused Gateway": Weakness(
+        weaken=changed("Gateway", refused), says="Gateway 'failover-gateway' in remote has state Rejected: bindPort: 0 is not allowed"
+    ),
+    "no failover Gateway": Weakness(weaken=lambda facts: replace(facts, standby=[]), says="remote has no failover Gateway"),
+    "a wrong SNI": Weakness(
+        weaken=changed("Gateway", lambda each: tcp_host(each).update(sniDomains=["something-else"])),
+        says=f"asks remote for the server name '{SNI}' (SNI), and the failover Gateway there serves only something-else",
+    ),
+    "a client that is not let in": Weakness(
+        weaken=changed("Gateway", lambda each: tcp_host(each).update(verifySubjectAltName=["gateway-proxy.east"])),
+        says=f"Secret 'failover-upstream' in local: its certificate is for {CLIENT}; the other side expects gateway-proxy.east",
+    ),
+    "no client certificate": Weakness(weaken=lambda facts: replace(facts, client_secret=None), says="Secret 'failover-upstream' in local is missing"),
+    "no server certificate": Weakness(
+        weaken=lambda facts: replace(facts, server_secret=None), says="Secret 'failover-downstream' in remote is missing"
+    ),
+    "no authority": Weakness(
+        weaken=changed("server_secret", lambda each: each["data"].pop("ca.crt")), says="Secret 'failover-downstream' in remote has no ca.crt"
+    ),
+    "no certificate at all": Weakness(
+        weaken=changed("server_secret", broken_pem), says="Secret 'failover-downstream' in remote: tls.crt is no PEM certificate"
+    ),
+    "an expired certificate": Weakness(
+        weaken=lambda facts: replace(facts, server_secret=tls("failover-downstream", SERVER, validity=Validity.ENDED)),
+        says="Secret 'failover-downstream' in remote: its certificate has expired, on ",
+    ),
+    "a certificate for somebody else": Weakness(
+        weaken=lambda facts: replace(facts, server_secret=tls("failover-downstream", "failover-gateway.east")),
+        says="its certificate is for failover-gateway.east; the other side expects failover-gateway.remote",
+    ),
+    "a certificate of another authority": Weakness(
+        weaken=lambda facts: replace(facts, server_secret=tls("failover-downstream", SERVER, authority=ELSE)),
+        says="its certificate is of no authority that Secret 'failover-upstream' in local has in ca.crt",
+    ),
+}
+
+
+@pytest.mark.parametrize("weakness", [pytest.param(weakness, id=name) for name, weakness in WEAKNESSES.items()])
+def test_a_weakness_is_named_and_nothing_else_is(weakness: Weakness) -> None:
+    found = find_causes(weakness.weaken(whole()), now=NOW)
+    assert len(found) == 1, f"one thing is wrong: {found}"
+    assert weakness.says in found[0]
+
+
+def test_a_certificate_of_tomorrow_is_named() -> None:
+    found = find_causes(whole(), now=NOW - timedelta(days=1))
+    assert any("its certificate is not valid before" in cause for cause in found)
+
+
+def test_of_several_authorities_one_that_is_good_is_enough() -> None:
+    facts = whole()
+    both = secret("failover-upstream", {**AUTHORITY.issue(model_of(CLIENT)), "ca.crt": ELSE.pem + AUTHORITY.pem})
+    assert find_causes(replace(facts, client_secret=both), now=NOW) == (), "as in the middle of a rotation"
+
+
+def test_what_cannot_be_asked_is_said_and_nothing_is_guessed() -> None:
+    unknown = ["not known, as it cannot be asked: kubectl get secrets in cluster 'remote': refused"]
+    assert find_causes(replace(whole(), server_secret=None, unknown=unknown), now=NOW) == tuple(unknown), "it may well be there"

@@ -1,0 +1,140 @@
+"""The scenarios: what the list promises, and that each heals whatever it has broken, from another process, wherever it was cut off."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from recorded_stack import Cut, RecordedStack, recorded, target_of
+
+from cli.workspace import CommandFailed
+from drill.notes import Notes
+from drill.scenario import Expected, Scenario
+from drill.scenarios import DEFAULT, SCENARIOS, app
+from drill.settled import unsettled
+from service_failover.cluster_settings import ClusterKind
+
+__all__ = ["recorded"]  # the fixture
+pytestmark = pytest.mark.unit
+
+EACH = [pytest.param(scenario, id=name) for name, scenario in SCENARIOS.items()]
+HARMLESS = re.compile(r"POST \S+/(healthcheck/ok|runtime_modify\?sick\.percent=0)|SIGCONT \d+|delete \w+ secret \S+ \S+-before-drill")
+"""What healing may do to a stack that nobody has broken."""
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flapping takes no time."""
+    monkeypatch.setattr(app, "FLAPS", 0)
+
+
+def test_the_names_are_what_is_typed() -> None:
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) and scenario.name == name for name, scenario in SCENARIOS.items())
+    assert set(DEFAULT) <= set(SCENARIOS), "the default set runs what there is"
+    assert len({scenario.title for scenario in SCENARIOS.values()}) == len(SCENARIOS), "no two are told apart by their name alone"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_an_objective_that_allows_a_loss_says_why(scenario: Scenario) -> None:
+    objective = scenario.objective
+    lossless = objective.failed == 0 and objective.failed_beyond_in_flight is None
+    assert lossless != bool(objective.failed_reason), "a reason where something may be lost, and only there"
+    assert re.fullmatch(r"[A-Zk].{60,400}\.", scenario.text), "what it does, in sentences"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_where_it_cannot_be_done_is_said_with_the_reason(scenario: Scenario) -> None:
+    assert set(scenario.why_not) == set(ClusterKind) - scenario.kinds
+    assert ClusterKind.EMBEDDED in scenario.kinds, "on an embedded stack all of them run"
+
+
+def test_the_kubernetes_api_is_enough_for_most_of_them() -> None:
+    elsewhere = {name for name, scenario in SCENARIOS.items() if scenario.kinds != {ClusterKind.EMBEDDED}}
+    assert set(SCENARIOS) - elsewhere == {"app-frozen", "primary-api-gone", "standby-api-gone"}
+
+
+def test_the_default_set_leaves_time_for_what_is_between_its_scenarios() -> None:
+    seconds = sum(SCENARIOS[name].hold + SCENARIOS[name].settle for name in DEFAULT) + app.FLAPS
+    assert seconds <= 160, "of 240: each also settles, warms up and breaks"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_healing_changes_nothing_in_a_stack_that_is_whole(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+    before = recorded.state()
+    scenario.heal(target_of(recorded, tmp_path))
+    scenario.heal(target_of(recorded, tmp_path))
+    assert recorded.state() == before
+    assert [write for write in recorded.writes if not HARMLESS.fullmatch(write)] == [], "a healer may be called at any time"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_what_is_broken_is_healed_by_another_process(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+    before = recorded.state()
+    scenario.break_(target_of(recorded, tmp_path))
+    broken = recorded.state()
+    scenario.break_(target_of(recorded, tmp_path))
+    scenario.heal(target_of(recorded, tmp_path))
+    assert recorded.state() == before, "also when it was broken twice"
+    scenario.heal(target_of(recorded, tmp_path))
+    assert recorded.state() == before, "and healed twice"
+    assert Notes(path=tmp_path / "drill.notes.json").read() == {}, "nothing is left to heal"
+    assert unsettled(target_of(recorded, tmp_path)) == ""
+    if scenario.expected_during is not Expected.BLUE:
+        assert broken != before, "it does break something that lasts"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_it_is_healed_wherever_the_breaking_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+    before, cuts = recorded.state(), 0
+    while True:
+        recorded.writes.clear()
+        recorded.cut_at = cuts
+        try:
+            scenario.break_(target_of(recorded, tmp_path))
+        except Cut:
+            cuts += 1
+        else:
+            break
+        finally:
+            recorded.cut_at = None
+            scenario.heal(target_of(recorded, tmp_path))
+            assert recorded.state() == before, f"cut off after {recorded.writes[:cuts]}"
+    assert cuts > 0, "it writes something"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_healing_goes_on_wherever_it_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+    before, cuts = recorded.state(), 0
+    while True:
+        scenario.break_(target_of(recorded, tmp_path))
+        recorded.writes.clear()
+        recorded.cut_at = cuts
+        try:
+            scenario.heal(target_of(recorded, tmp_path))
+        except Cut:
+            cuts += 1
+        else:
+            break
+        finally:
+            recorded.cut_at = None
+            scenario.heal(target_of(recorded, tmp_path))
+            assert recorded.state() == before, f"cut off after {recorded.writes[:cuts]}"
+
+
+@pytest.mark.parametrize("name", ["scaled-to-zero", "both-down"])
+def test_an_app_without_pods_is_not_scaled_to_zero_for_good(name: str, recorded: RecordedStack, tmp_path: Path) -> None:
+    recorded.replicas["local", "default", "echo-blue"] = 0
+    with pytest.raises(CommandFailed, match=r"has no pods as it is\. Give it some: make up"):
+        SCENARIOS[name].break_(target_of(recorded, tmp_path))
+    assert recorded.writes == [], "nothing was changed"
+
+
+def test_notes_are_private_and_keep_what_was_first(tmp_path: Path) -> None:
+    notes = Notes(path=tmp_path / "notes.json")
+    notes.keep("replicas", 2)
+    notes.keep("replicas", 0)
+    assert notes.get("replicas") == 2, "how it was before anything was broken"
+    assert notes.path.stat().st_mode & 0o777 == 0o600
+    notes.drop("replicas")
+    assert list(tmp_path.iterdir()) == [], "nothing is left of them"
