@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MANAGER = "gloo-fed-serving"
 _FIELDS = ("serving", "standbyProven", "tiers")
+_METRICS = (metrics.SCHEME_SERVING_PRIORITY, metrics.SCHEME_STANDBY_PROVEN, metrics.SCHEME_STALE)
 
 
 class Mirror:
@@ -68,7 +69,12 @@ class Mirror:
         self._written.clear()
         for key in list(self._view.keys(FAILOVER_SCHEME)):
             self.changed(FAILOVER_SCHEME, key)
-        await self._queue.run()
+        try:
+            await self._queue.run()
+        finally:
+            # Another replica says it from now on.
+            for metric in _METRICS:
+                metric.clear()
 
     def _index(self, key: Key) -> None:
         obj = self._view.get(FAILOVER_SCHEME, key)
@@ -89,6 +95,7 @@ class Mirror:
         body = self._desired(obj, self._primaries.get(key))
         if body is None:
             return
+        _measure(key, body)
         uid, status = uid_of(obj), obj.get("status") or {}
         known, written = self._written.get(key, ("", {}))
         if (written if known == uid else {name: status[name] for name in _FIELDS if name in status}) == body:
@@ -99,7 +106,7 @@ class Mirror:
         except (NotFound, Conflict):
             return  # Gone, or another object by that name.
         self._written[key] = (uid, body)
-        _report(key, written.get("serving") or {}, body)
+        _log_switch(key, written.get("serving") or {}, body.get("serving") or {})
 
     def _desired(self, obj: Object, primary: Primary | None) -> dict[str, Any] | None:
         """What the scheme should say; None when what it says is to stay, because nothing is known that would make it wrong."""
@@ -118,7 +125,7 @@ class Mirror:
         return scheme_serving(scheme, observed, trouble=member.trouble if member is not None else "")
 
 
-def _report(key: Key, before: dict[str, Any], body: dict[str, Any]) -> None:
+def _measure(key: Key, body: dict[str, Any]) -> None:
     serving = body.get("serving")
     if serving is None:
         _forget(key)
@@ -127,12 +134,15 @@ def _report(key: Key, before: dict[str, Any], body: dict[str, Any]) -> None:
     metrics.SCHEME_SERVING_PRIORITY.labels(*key).set(-1 if priority is None else priority)
     metrics.SCHEME_STANDBY_PROVEN.labels(*key).set(bool(body.get("standbyProven")))
     metrics.SCHEME_STALE.labels(*key).set(bool(serving.get("stale")))
-    if before.get("since") != serving.get("since"):
+
+
+def _log_switch(key: Key, before: dict[str, Any], serving: dict[str, Any]) -> None:
+    if serving and before.get("since") != serving.get("since"):
         extra = {name: serving.get(name) for name in ("name", "since", "reason")}
         log.info("scheme", extra={"scheme": f"{key[0]}/{key[1]}", "serving": extra.pop("name"), **extra, "why": serving.get("message")})
 
 
 def _forget(key: Key) -> None:
     labels = {"namespace": key[0], "scheme": key[1]}
-    for metric in (metrics.SCHEME_SERVING_PRIORITY, metrics.SCHEME_STANDBY_PROVEN, metrics.SCHEME_STALE):
+    for metric in _METRICS:
         metric.remove_by_labels(labels)

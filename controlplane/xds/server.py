@@ -172,6 +172,11 @@ class AdsServer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             log.warning("configuration refused", extra={"node": session.node, "type": type_.name, "envoy_says": readable(answer.error)})
 
 
+for _type in ResourceType:
+    # From the start, or the first refusal would look to Prometheus as if it had always been there.
+    metrics.REFUSALS.labels(type=_type.name.lower())
+
+
 def _introduced(conversation: Conversation, session: Session) -> None:
     conversation.introduced()
     session.wake.set()

@@ -10,6 +10,7 @@ import pytest
 from support_api import api_double, eventually
 from support_fed import BLUE, SCHEME, World, make_world, ready  # noqa: F401 - make_world is a fixture
 
+from controlplane import metrics
 from controlplane.fed.kinds import FAILOVER_SCHEME, UPSTREAM
 from controlplane.fed.serving import scheme_serving, tier_name
 from gloo_api.failover_scheme import FailoverScheme
@@ -109,6 +110,22 @@ async def test_a_switch_is_in_the_schemes_status_at_once(world: World) -> None:
         assert time.monotonic() - started < 0.5, "an event, not a poll"
         assert status(world)["state"] == "ACCEPTED", "Gloo's own fields are as they were"
         assert status(world)["namespacedStatuses"]["gloo-fed"]["state"] == "ACCEPTED", "also by namespace"
+
+
+def measured() -> float | None:
+    labels = {"namespace": "gloo-fed", "scheme": "failover-scheme"}
+    return metrics.REGISTRY.get_sample_value("service_failover_scheme_serving_priority", labels)
+
+
+async def test_the_metrics_are_those_of_the_replica_that_leads_after_a_restart_too(world: World) -> None:
+    await ready(world)
+    async with world.fed():
+        await world.accepted()
+        await see(world, {"failover": GREEN_SERVES})
+        await eventually(lambda: measured() == 1, "they say that green serves")
+    assert measured() is None, "one that has ended says nothing of who serves: it would never be corrected"
+    async with world.fed():
+        await eventually(lambda: measured() == 1, "the next one says it, although the status was right and it has written nothing")
 
 
 async def test_a_share_that_moves_does_not_have_schemes_planned_again(world: World) -> None:

@@ -17,6 +17,8 @@ from support_certs import Authority
 from controlplane import VERSION, metrics
 from controlplane.gloo.certificates import CertificateExpiry
 from controlplane.health import HealthServer
+from controlplane.xds.resources import ResourceType
+from controlplane.xds.server import AdsServer  # noqa: F401 - it counts refusals
 
 pytestmark = pytest.mark.unit
 
@@ -61,6 +63,12 @@ async def test_the_health_endpoint_serves_them() -> None:
     assert 'service_failover_switches_total{namespace="gloo-system",reason="Recovered",upstream="test"} 1.0' in response.text, "what was counted"
     assert "service_failover_build_info" in response.text, "and which version counts"
     await asyncio.sleep(0)
+
+
+def test_refusals_are_counted_from_nought() -> None:
+    for kind in ResourceType:
+        counted = metrics.REGISTRY.get_sample_value("service_failover_xds_refusals_total", {"type": kind.name.lower()})
+        assert counted is not None, "a counter that begins with 1 has not increased, to Prometheus"
 
 
 def test_the_end_of_every_certificate_is_known_before_it_comes() -> None:

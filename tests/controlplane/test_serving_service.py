@@ -13,6 +13,7 @@ import pytest
 from support_api import ApiDouble, api_double, eventually, running
 from support_envoy import free_port
 
+from controlplane import metrics
 from controlplane.gloo.kinds import UPSTREAM
 from controlplane.gloo.serving import poller, writer
 from controlplane.gloo.serving.pace import BATCH, INTERVAL_SECONDS, SHARE, batches, pause
@@ -190,6 +191,25 @@ async def test_one_of_two_proxies_is_enough_and_the_other_is_named(monkeypatch: 
         await eventually(lambda: failover(api).get("proxies", {}).get("message", "").startswith("proxy-1"), "the other does not answer")
         assert (failover(api)["proxies"]["total"], failover(api)["proxies"]["answering"]) == (2, 1), "one of two"
         assert serving(api) == 0, "blue serves"
+
+
+def proven(priority: int) -> float | None:
+    labels = {"namespace": "gloo-system", "upstream": BLUE, "priority": str(priority)}
+    return metrics.REGISTRY.get_sample_value("service_failover_standby_proven", labels)
+
+
+async def test_a_tier_that_is_gone_is_gone_from_the_metrics_too() -> None:
+    proxy = ProxyDouble()
+    async with proxy.running(), world(proxy) as api, service(api):
+        obj = api.get(UPSTREAM, "gloo-system", BLUE)
+        assert obj is not None, "it is there"
+        tiers = FAILOVER["prioritizedLocalities"]
+        two = {**SPEC, "failover": {"prioritizedLocalities": [*tiers, *tiers]}}
+        await api.put(UPSTREAM, "gloo-system", BLUE, spec=two, metadata=obj["metadata"])
+        await eventually(lambda: proven(2) == 0, "the second standby has no endpoint")
+        await api.put(UPSTREAM, "gloo-system", BLUE, spec=SPEC, metadata=obj["metadata"])
+        await eventually(lambda: proven(2) is None, "or its alert would stay for ever")
+        assert proven(1) == 1, "the first one is as it was"
 
 
 async def test_without_failover_there_is_no_such_status() -> None:

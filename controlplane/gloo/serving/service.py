@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+from itertools import product
 from typing import Any
 
 from controlplane import metrics
@@ -24,6 +25,8 @@ from gloo_api import names
 from gloo_api.serving import FailoverStatus, Serving
 
 log = logging.getLogger(__name__)
+
+_OF_A_PRIORITY = (metrics.ENDPOINTS, metrics.ENDPOINTS_HEALTHY, metrics.REQUEST_SHARE, metrics.STANDBY_PROVEN)
 
 
 class ServingService:
@@ -98,6 +101,8 @@ class ServingService:
         if status.serving is not None and (before is None or before.serving is None or before.serving.since != status.serving.since):
             _log_switch(key, before.serving if before else None, status.serving)
         _measure(key, status)
+        if before is not None:
+            _forget_priorities(key, {each.priority for each in before.priorities} - {each.priority for each in status.priorities})
         self._statuses.say(key, status)
 
 
@@ -133,9 +138,10 @@ def _measure(key: Key, status: FailoverStatus) -> None:
 
 
 def _forget(key: Key) -> None:
-    labels = {"namespace": key[0], "upstream": key[1]}
-    for metric in (
-        metrics.SERVING_PRIORITY, metrics.SERVING_SINCE, metrics.SWITCHES, metrics.ENDPOINTS, metrics.ENDPOINTS_HEALTHY, metrics.REQUEST_SHARE,
-        metrics.STANDBY_PROVEN,
-    ):  # fmt: skip
-        metric.remove_by_labels(labels)
+    for metric in (metrics.SERVING_PRIORITY, metrics.SERVING_SINCE, metrics.SWITCHES, *_OF_A_PRIORITY):
+        metric.remove_by_labels({"namespace": key[0], "upstream": key[1]})
+
+
+def _forget_priorities(key: Key, gone: set[int]) -> None:
+    for metric, priority in product(_OF_A_PRIORITY, gone):
+        metric.remove_by_labels({"namespace": key[0], "upstream": key[1], "priority": str(priority)})
