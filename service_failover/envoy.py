@@ -12,7 +12,7 @@ import yaml
 from gloo_api.names import DEFAULT_PROXY, REGEX_MAX_PROGRAM_SIZE, proxy_role
 from service_failover.addressing import Addressing
 from service_failover.apps import HealthFilter
-from service_failover.names import APP_PORT, xds_server_identity
+from service_failover.names import APP_PORT, metrics_identity, xds_server_identity
 
 Config = dict[str, Any]
 
@@ -22,6 +22,11 @@ READINESS_PATH = "/ready"
 STATUS_PORT = 9979
 STATUS_PATHS = ("/clusters", "/stats", "/stats/prometheus")
 """What gloo may ask a gateway proxy for, from outside of its pod."""
+METRICS_PORT = 9980
+METRICS_PATH = "/stats/prometheus"
+"""The one thing that Prometheus may ask for."""
+OWN_LISTENERS = ("readiness", "status", "metrics")
+"""Listeners of a gateway proxy that are not there for clients."""
 ECHO_PORT = 5678
 HEALTH_PATH = "/health"
 STREAM_PATH = "/stream"
@@ -37,12 +42,13 @@ _HTTP = "envoy.extensions.filters.http"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
+def gateway_proxy_bootstrap(addressing: Addressing, *, metrics: bool = False) -> Config:
     """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that only reads.
 
     The readiness listener, as every other, takes connections once the first configuration has arrived, so a proxy without routes gets no traffic.
     (Where gloo does not answer Envoy gives up waiting after its initial fetch timeouts, twice 15 s.) It is apart from the admin port, which answers
-    only its pod; the status listener passes on to it what gloo, and nobody else, may read from elsewhere.
+    only its pod; the status listener passes on to it what gloo, and nobody else, may read from elsewhere. With `metrics` there is one more listener,
+    which does the same for Prometheus.
     """
     listen_address, loopback_address = addressing["listen_address"], addressing["loopback_address"]
     return {
@@ -75,7 +81,11 @@ def gateway_proxy_bootstrap(addressing: Addressing) -> Config:
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {
-            "listeners": [_readiness_listener(listen_address), _status_listener(listen_address)],
+            "listeners": [
+                _readiness_listener(listen_address),
+                _status_listener(listen_address),
+                *([_metrics_listener(listen_address)] if metrics else []),
+            ],
             "clusters": [_xds_cluster(), _admin_cluster(loopback_address)],
         },
         "admin": {"address": _socket(loopback_address, ADMIN_PORT), "allow_paths": READABLE_ADMIN_PATHS},
@@ -185,18 +195,28 @@ def _xds_cluster() -> Config:
             "typed_config": _typed(
                 "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                 sni=xds_server_identity(OWN_NAMESPACE),
-                common_tls_context=_identity_and_peer(alpn="h2"),
+                common_tls_context=_identity_and_peer(alpn="h2", peer=xds_server_identity(OWN_NAMESPACE)),
             ),
         },
     }
 
 
 def _status_listener(address: str) -> Config:
-    """Answers GET of STATUS_PATHS from the admin port, to gloo's certificate only: what it tells is who serves and how often, for every Upstream."""
+    """Answers STATUS_PATHS to gloo's certificate only: what it tells is who serves and how often, for every Upstream."""
+    return _reading_listener("status", _socket(address, STATUS_PORT), paths=STATUS_PATHS, reader=xds_server_identity(OWN_NAMESPACE))
+
+
+def _metrics_listener(address: str) -> Config:
+    """Answers METRICS_PATH to Prometheus's certificate only. An answer costs the thread that checks health too, so it is not for everyone."""
+    return _reading_listener("metrics", _socket(address, METRICS_PORT), paths=(METRICS_PATH,), reader=metrics_identity(OWN_NAMESPACE))
+
+
+def _reading_listener(name: str, address: Config, *, paths: tuple[str, ...], reader: str) -> Config:
+    """Answers GET of `paths` from the admin port, over mutual TLS, to the one whose certificate is for `reader`."""
     only_get = [{"name": ":method", "string_match": {"exact": "GET"}}]
     chain = _http_filter_chain(
-        stat_prefix="status",
-        routes=[{"match": {"path": path, "headers": only_get}, "route": {"cluster": "admin", "timeout": "5s"}} for path in STATUS_PATHS],
+        stat_prefix=name,
+        routes=[{"match": {"path": path, "headers": only_get}, "route": {"cluster": "admin", "timeout": "5s"}} for path in paths],
         filters={},
     )
     chain["transport_socket"] = {
@@ -204,11 +224,11 @@ def _status_listener(address: str) -> Config:
         "typed_config": _typed(
             "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             require_client_certificate=True,
-            common_tls_context=_identity_and_peer(alpn="http/1.1"),
+            common_tls_context=_identity_and_peer(alpn="http/1.1", peer=reader),
         ),
     }
     # A proxy that is full must still be able to say how it is.
-    return {"name": "status", "address": _socket(address, STATUS_PORT), "filter_chains": [chain], "ignore_global_conn_limit": True}
+    return {"name": name, "address": address, "filter_chains": [chain], "ignore_global_conn_limit": True}
 
 
 def _admin_cluster(address: str) -> Config:
@@ -216,15 +236,15 @@ def _admin_cluster(address: str) -> Config:
     return {"name": "admin", "type": "STATIC", "connect_timeout": "1s", "load_assignment": _one_endpoint("admin", address, ADMIN_PORT)}
 
 
-def _identity_and_peer(*, alpn: str) -> Config:
-    """The proxy's side of a connection with gloo, whoever opens it: its own certificate, and that the other is gloo's."""
+def _identity_and_peer(*, alpn: str, peer: str) -> Config:
+    """The proxy's side of a connection with gloo or Prometheus, whoever opens it: its own certificate, and that the other's is for `peer`."""
     return {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "alpn_protocols": [alpn],
         "tls_certificates": [{"certificate_chain": {"environment_variable": "XDS_TLS_CRT"}, "private_key": {"environment_variable": "XDS_TLS_KEY"}}],
         "validation_context": {
             "trusted_ca": {"environment_variable": "XDS_TLS_CA"},
-            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": xds_server_identity(OWN_NAMESPACE)}}],
+            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": peer}}],
         },
     }
 

@@ -10,9 +10,9 @@ from service_failover import envoy, pods
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
-from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, PROXY_NODE_PORT, PROXY_SELECTOR
+from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, METRICS_PORT_NAME, PROXY_NODE_PORT, PROXY_SELECTOR
 from service_failover.stamps import stamp
-from service_failover.validation import ADDRESSING, IMAGE, NAMESPACE, OBJECT, PORT, REPLICAS, arguments, label_map, secret_text
+from service_failover.validation import ADDRESSING, FLAG, IMAGE, NAMESPACE, OBJECT, PORT, REPLICAS, arguments, label_map, secret_text
 
 POD_LABELS = {**PROXY_SELECTOR, "gloo": DEFAULT_PROXY}
 ADDRESS_ASSIGNED = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
@@ -33,6 +33,8 @@ class GatewayProxyArgs(TypedDict):
     """The certificate in that Secret; when it is issued anew, the proxy starts anew."""
     port: NotRequired[pulumi.Input[int]]
     """Port on which its Service offers HTTP. A NodePort Service offers it on port 30080 of the nodes as well. Default: 8080."""
+    metrics: NotRequired[bool]
+    """Whether it has a port, `metrics`, at which its metrics are read with the certificate for that. Plain. Default: no."""
     replicas: NotRequired[int]
     """Pods. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     namespace: NotRequired[pulumi.Input[str]]
@@ -48,6 +50,7 @@ _checked = arguments(
     client_secret=OBJECT,
     client_certificate_pem=secret_text,
     port=PORT,
+    metrics=FLAG,
     replicas=REPLICAS,
     namespace=NAMESPACE,
     labels=label_map,
@@ -68,7 +71,7 @@ class GatewayProxy(pulumi.ComponentResource):
         within = pulumi.ResourceOptions(parent=self)
         given = args.get("labels", NO_LABELS)
         metadata = {"name": DEFAULT_PROXY, "namespace": args.get("namespace", GLOO_NAMESPACE), "labels": labels(DEFAULT_PROXY, given)}
-        addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
+        addressing, metrics = pulumi.Output.from_input(args.get("addressing", CONTAINERS)), args.get("metrics", False)
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
             metadata=metadata,
@@ -80,8 +83,9 @@ class GatewayProxy(pulumi.ComponentResource):
                 containers=[
                     proxy_container(
                         image=args.get("image", ENVOY_IMAGE),
-                        bootstrap=addressing.apply(lambda known: envoy.as_argument(envoy.gateway_proxy_bootstrap(known))),
+                        bootstrap=addressing.apply(lambda known: envoy.as_argument(envoy.gateway_proxy_bootstrap(known, metrics=metrics))),
                         client_secret=args["client_secret"],
+                        metrics=metrics,
                     )
                 ],
                 grace_seconds=10,
@@ -127,7 +131,7 @@ def service_spec(addressing: Addressing, *, port: int) -> dict[str, Any]:
     return {"type": service_type, "selector": POD_LABELS, "ports": [{**ports, "nodePort": PROXY_NODE_PORT}]}
 
 
-def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str]) -> pods.Manifest:
+def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str], metrics: bool) -> pods.Manifest:
     """The container of the proxy. The keys for its connections with gloo come as variables, which the bootstrap names."""
     return pods.container(
         name="envoy",
@@ -138,7 +142,13 @@ def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], c
             *pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
             *pods.secret_env(client_secret, XDS_TLS_CRT="tls.crt", XDS_TLS_KEY="tls.key", XDS_TLS_CA="ca.crt"),
         ],
-        ports={"http": HTTP_PORT, "failover": FAILOVER_PORT, "readiness": envoy.READINESS_PORT, "status": envoy.STATUS_PORT},
+        ports={
+            "http": HTTP_PORT,
+            "failover": FAILOVER_PORT,
+            "readiness": envoy.READINESS_PORT,
+            "status": envoy.STATUS_PORT,
+            **({METRICS_PORT_NAME: envoy.METRICS_PORT} if metrics else {}),
+        },
         cpu="200m",
         memory="256Mi",
         readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1),

@@ -31,7 +31,9 @@ from service_failover.names import (
     GLOO_NAMESPACE,
     HEALTH_PORT,
     HTTP_PORT,
+    METRICS_SECRET,
     XDS_PORT,
+    metrics_identity,
     xds_client_identity,
     xds_server_identity,
 )
@@ -61,6 +63,9 @@ class GlooArgs(TypedDict):
     """Image of the control plane. Default: that of this version."""
     proxy_image: NotRequired[pulumi.Input[str]]
     """Image of Envoy, for the proxy. Default: envoyproxy/envoy in the version that this one is tested with."""
+    proxy_metrics: NotRequired[bool]
+    """Whether Prometheus can read the proxy's own metrics: at port 9980 of its pods (`metrics`), path /stats/prometheus, with the certificate in the
+    Secret gloo-metrics-client, which is then made. Plain: it decides whether there is a Secret. Default: no."""
     replicas: NotRequired[int]
     """Pods of the control plane, and of the proxy. Plain: it decides whether there is a PodDisruptionBudget. Default: 1."""
     certificate_epoch: NotRequired[int]
@@ -81,6 +86,7 @@ _checked = arguments(
     proxy_port=PORT,
     image=IMAGE,
     proxy_image=IMAGE,
+    proxy_metrics=FLAG,
     certificate_epoch=EPOCH,
     replicas=REPLICAS,
     create_namespace=FLAG,
@@ -130,6 +136,17 @@ class Gloo(pulumi.ComponentResource):
                 ("client", CLIENT_SECRET, xds_client_identity(place)),
             )
         )
+        metrics = args.get("proxy_metrics", False)
+        if metrics:
+            authority.issue(
+                f"{name}-metrics-client",
+                secret=METRICS_SECRET,
+                dns_name=metrics_identity(place),
+                use=CertificateUse.CLIENT,
+                namespace=place,
+                labels=given,
+                opts=within,
+            )
 
         own_labels = labels("gloo", given)
         metadata = {"name": "gloo", "namespace": place, "labels": own_labels}
@@ -186,6 +203,7 @@ class Gloo(pulumi.ComponentResource):
                 "client_secret": CLIENT_SECRET,
                 "client_certificate_pem": client.certificate_pem,
                 "port": args.get("proxy_port", HTTP_PORT),
+                "metrics": metrics,
                 "replicas": replicas,
                 "namespace": place,
                 "labels": given,

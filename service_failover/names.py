@@ -19,6 +19,11 @@ FED_NAMESPACE = "gloo-fed"
 APP_NAMESPACE = "default"
 
 DOWNSTREAM_SECRET = "failover-downstream"  # noqa: S105 - the name of a Secret
+METRICS_SECRET = "gloo-metrics-client"  # noqa: S105
+METRICS_PORT_NAME = "metrics"
+"""How the port of the gateway proxy's pods is called at which its metrics are read, with the certificate in that Secret."""
+GLOO_JOB, FED_JOB, PROXY_JOB = (f"{PROJECT}-{part}" for part in ("gloo", "gloo-fed", "gateway-proxy"))
+"""Jobs of Prometheus, of which alert rules and dashboard speak."""
 PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": DEFAULT_PROXY}
 """How the guide's Services select the pods of the gateway proxy."""
 XDS_PORT = 9977
@@ -38,6 +43,11 @@ def xds_server_identity(namespace: str) -> str:
 def xds_client_identity(namespace: str) -> str:
     """The DNS name in the certificate of the gateway proxy in `namespace`, by which its gloo verifies it."""
     return f"{DEFAULT_PROXY}.{namespace}"
+
+
+def metrics_identity(namespace: str) -> str:
+    """The DNS name in the certificate of whoever may read the metrics of the gateway proxy in `namespace`."""
+    return f"metrics.{namespace}"
 
 
 def server_identity(cluster: str) -> str:

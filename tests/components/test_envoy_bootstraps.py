@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter 
 
 
 @pytest.mark.parametrize("addressing", [EMBEDDED, CONTAINERS], ids=["embedded", "containers"])
-@pytest.mark.parametrize("bootstrap", [envoy.gateway_proxy_bootstrap, sample_app_bootstrap])
+@pytest.mark.parametrize("bootstrap", [envoy.gateway_proxy_bootstrap, partial(envoy.gateway_proxy_bootstrap, metrics=True), sample_app_bootstrap])
 def test_envoy_accepts_the_bootstrap(bootstrap: Callable[[Addressing], envoy.Config], addressing: Addressing, certificate: dict[str, str]) -> None:
     text = rendered(yaml.safe_dump(bootstrap(addressing), sort_keys=False))
     command = [str(toolchain.find("envoy")), "--mode", "validate", "--config-yaml", text]

@@ -1,4 +1,5 @@
-"""The gateway proxy's status listener, as its bootstrap has it, in a real Envoy: gloo can ask through it, and nobody else can, for nothing else."""
+"""The gateway proxy's status and metrics listeners, as its bootstrap has them, in a real Envoy: gloo can ask through the one, Prometheus through the
+other, and nobody else can, for nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from controlplane.gloo.serving.proxies import NoAnswer, ProxyClient, Target
 from controlplane.peer_tls import client_context
 from service_failover import envoy
 from service_failover.addressing import EMBEDDED
-from service_failover.names import GLOO_NAMESPACE, xds_client_identity, xds_server_identity
+from service_failover.names import GLOO_NAMESPACE, metrics_identity, xds_client_identity, xds_server_identity
 
 pytestmark = pytest.mark.envoy
 
@@ -28,6 +29,7 @@ ADDRESS = "127.0.77.3"
 PROXY = Target(name="gateway-proxy", address=f"{ADDRESS}:{envoy.STATUS_PORT}")
 AUTHORITY = Authority()
 SERVER, CLIENT = xds_server_identity(GLOO_NAMESPACE), xds_client_identity(GLOO_NAMESPACE)
+PROMETHEUS = metrics_identity(GLOO_NAMESPACE)
 
 
 def context(name: str, *, authority: Authority = AUTHORITY) -> ssl.SSLContext:
@@ -39,7 +41,7 @@ def context(name: str, *, authority: Authority = AUTHORITY) -> ssl.SSLContext:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
     """Envoy with the gateway proxy's bootstrap. Without its xDS part: there is no gloo here, and its listeners would wait for one."""
-    bootstrap = envoy.gateway_proxy_bootstrap(EMBEDDED)
+    bootstrap = envoy.gateway_proxy_bootstrap(EMBEDDED, metrics=True)
     del bootstrap["dynamic_resources"]
     text = (
         yaml.safe_dump(bootstrap).replace("$(POD_IP)", ADDRESS).replace("$(GLOO_SERVICE_HOST)", ADDRESS).replace("$(POD_NAMESPACE)", GLOO_NAMESPACE)
@@ -64,11 +66,11 @@ async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]
         await process.wait()
 
 
-async def request(method: str, path: str) -> int:
-    """The status that gloo's certificate gets."""
-    transport = httpx.AsyncHTTPTransport(verify=context(SERVER))
+async def request(method: str, path: str, *, name: str = SERVER, port: int = envoy.STATUS_PORT) -> int:
+    """The status that a certificate gets, by default gloo's; raises httpx.TransportError or OSError where it gets no connection."""
+    transport = httpx.AsyncHTTPTransport(verify=context(name))
     async with httpx.AsyncClient(transport=transport) as http:
-        response = await http.request(method, f"https://{PROXY.address}{path}", extensions={"sni_hostname": CLIENT})
+        response = await http.request(method, f"https://{ADDRESS}:{port}{path}", extensions={"sni_hostname": CLIENT})
         return response.status_code
 
 
@@ -120,3 +122,26 @@ async def test_without_tls_nothing_is_read() -> None:
             await client.ask(PROXY, ["xds_cluster"])
     finally:
         await client.close()
+
+
+async def test_prometheus_reads_metrics_and_nothing_else() -> None:
+    assert await request("GET", "/stats/prometheus", name=PROMETHEUS, port=envoy.METRICS_PORT) == 200
+    for path in ("/clusters", "/stats", "/ready", "/server_info", "/config_dump", "/quitquitquit", "/stats/prometheus/", "/stats/../clusters"):
+        assert await request("GET", path, name=PROMETHEUS, port=envoy.METRICS_PORT) == 404, f"{path} is not its business"
+    for method in ("POST", "PUT", "DELETE"):
+        assert await request(method, "/stats/prometheus", name=PROMETHEUS, port=envoy.METRICS_PORT) == 404, f"{method} has no route"
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [(PROMETHEUS, envoy.STATUS_PORT), (SERVER, envoy.METRICS_PORT), (CLIENT, envoy.METRICS_PORT), (CLIENT, envoy.STATUS_PORT)],
+    ids=["prometheus at gloo's port", "gloo at prometheus's port", "a proxy at prometheus's port", "a proxy at gloo's port"],
+)
+async def test_each_listener_takes_one_certificate_only(name: str, port: int) -> None:
+    with pytest.raises((httpx.TransportError, OSError)):
+        await request("GET", "/stats/prometheus", name=name, port=port)
+
+
+async def test_there_is_no_metrics_listener_unless_it_is_asked_for() -> None:
+    listeners = envoy.gateway_proxy_bootstrap(EMBEDDED)["static_resources"]["listeners"]
+    assert [each["name"] for each in listeners] == ["readiness", "status"]
