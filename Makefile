@@ -9,7 +9,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down forget env status fail heal watch test test-unit test-kind coverage bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch metrics test test-unit test-kind coverage bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,12 +42,15 @@ fail: tools ## the blue app reports itself unhealthy (COLOR=green for the other)
 heal: tools ## the blue app is healthy again
 	@$(CLI) heal --color $(COLOR)
 
+metrics: tools ## a configuration for a Prometheus on this machine: make -s metrics > prometheus.yml
+	@$(CLI) metrics
+
 watch: tools ## who answers, live
 	@$(CLI) watch
 
 test: test-tools test-unit coverage ## every test: units first, then properties, Pulumi's engine, Envoy, embedded clusters, the whole stack
 	@$(RUN) python -m pytest -q -n auto -m property
-	@$(RUN) python -m pytest -q -m "engine or envoy"
+	@$(RUN) python -m pytest -q -m "engine or envoy or prometheus"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e
 	@$(GO) test ./...

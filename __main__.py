@@ -11,6 +11,7 @@ from service_failover.clusters import create_clusters, provide_images
 from service_failover.editions import create_federation, create_gloo
 from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
+from service_failover.monitoring import create_monitoring
 from service_failover.registration import Registration
 from service_failover.route import Route
 from service_failover.upstream import HealthCheckedUpstream
@@ -26,6 +27,9 @@ home, management = clusters[primary.cluster], clusters[settings.management.name]
 # Gloo in each cluster, Gloo Federation in one
 gloo = {name: create_gloo(settings, cluster, images[name]) for name, cluster in clusters.items()}
 federation = create_federation(settings, management, images[settings.management.name])
+
+# Alert rules and a dashboard, where the Prometheus operator is to have them
+create_monitoring(settings, clusters, gloo, federation)
 
 # Register the clusters with Gloo Federation
 registrations = []

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import toolchain
-from cli import kubeconfigs, serving, traffic
+from cli import kubeconfigs, scraping, serving, traffic
 from cli.stack import Stack, Terminated
 from cli.workspace import PROJECT, CommandFailed, make, open_workspace
 
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what runs, the failover resources with their state, and who serves")
     for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
         commands.add_parser(name, help=text).add_argument("--color", default="blue", help="which app (default: blue)")
+    commands.add_parser("metrics", help="print a configuration for a Prometheus on this machine (docs/metrics.md)")
     watch = commands.add_parser("watch", help="who answers, live")
     watch.add_argument("--seconds", type=float, help="end after so many seconds (default: when interrupted)")
     return top
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
             traffic.set_health(stack, color=arguments.color, health=traffic.Health.FAIL)
         case "heal":
             traffic.set_health(stack, color=arguments.color, health=traffic.Health.OK)
+        case "metrics":
+            print(scraping.configuration(stack), end="")
         case "watch":
             traffic.watch(stack.proxy_url(), seconds=arguments.seconds)
 

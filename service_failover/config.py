@@ -32,6 +32,7 @@ from service_failover.cluster_settings import (
     with_host_ports,
 )
 from service_failover.edition_settings import LICENSE_KEY, Edition, EnterpriseSettings, edition_problems, read_enterprise
+from service_failover.monitoring_settings import MonitoringSettings, monitoring_problems, read_monitoring
 from service_failover.names import CONTROL_PLANE_IMAGE
 from service_failover.reading import IMAGE, Section
 
@@ -74,6 +75,7 @@ class Settings:
     control_plane_image: str
     kind: KindSettings
     enterprise: EnterpriseSettings
+    monitoring: MonitoringSettings
 
     @property
     def management(self) -> ClusterSettings:
@@ -202,11 +204,14 @@ def parse(
     replicas = root.integer("replicas", lowest=1, highest=9)
     control_plane_image = root.text("controlPlaneImage", pattern=IMAGE, longest=255, allowed=f"an image, such as {CONTROL_PLANE_IMAGE}")
     kind_settings = root.section("kind", read_kind)
+    monitoring = root.section("monitoring", read_monitoring)
+    if monitoring is not None:
+        problems += monitoring_problems(monitoring, edition=edition, clusters=clusters)
     root.finish()
     if not problems:
         clusters = with_host_ports(clusters, first=proxy_port)
         problems += host_port_problems(clusters)
-    if problems or health_check is None or kind_settings is None or certificates is None:
+    if problems or health_check is None or kind_settings is None or certificates is None or monitoring is None:
         raise ConfigError(problems)
     return Settings(
         edition=edition,
@@ -220,6 +225,7 @@ def parse(
         control_plane_image=control_plane_image,
         kind=kind_settings,
         enterprise=enterprise,
+        monitoring=monitoring,
     )
 
 

@@ -13,6 +13,7 @@ from service_failover.enterprise.gloo_fed import EnterpriseGlooFed, EnterpriseGl
 from service_failover.gloo import Gloo
 from service_failover.gloo_fed import GlooFed
 from service_failover.images import Images
+from service_failover.monitoring_settings import Scraper
 
 
 class ControlPlane(Protocol):
@@ -50,6 +51,7 @@ def create_gloo(settings: Settings, cluster: Cluster, images: Images) -> Control
             "replicas": settings.replicas,
             "image": images.control_plane,
             "proxy_image": images.envoy,
+            "proxy_metrics": settings.monitoring.scraped_by is not Scraper.NONE,
             "certificate_epoch": settings.certificates.control_plane_epoch,
             "create_namespace": create_namespace,
         },

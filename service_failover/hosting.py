@@ -35,6 +35,7 @@ from service_failover.failover_gateway import FailoverGateway
 from service_failover.failover_scheme import FailoverScheme
 from service_failover.gloo import Gloo
 from service_failover.gloo_fed import GlooFed
+from service_failover.monitoring.objects import Monitoring
 from service_failover.names import PROJECT, VERSION
 from service_failover.registration import Registration
 from service_failover.route import Route
@@ -48,6 +49,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     GlooFed,
     EnterpriseGloo,
     EnterpriseGlooFed,
+    Monitoring,
     ClusterAccess,
     Registration,
     CertificateAuthority,

@@ -19,7 +19,10 @@ E = TypeVar("E", bound=StrEnum)
 IMAGE = re.compile(r"[a-z0-9][\w.\-/:@]*", re.ASCII)
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LABEL_NAME = re.compile(rf"({DNS_NAME.pattern}/)?{LABEL_VALUE.pattern}")
 DURATION = re.compile(r"(?P<number>\d{1,9}(\.\d{1,9})?)(?P<unit>ms|s)")
+A_LABEL = "names such as team or example.com/team, and as their values text of 1 to 63 letters, digits and inner '-', '_' or '.'"
 LONGEST_DURATION = Decimal(3600)
 
 
@@ -70,6 +73,14 @@ class Section:
         blank = key in self._values and self._values[key] == ""
         self._read.add(key)
         return "" if blank else self.text(key, pattern=pattern, longest=longest, allowed=allowed)
+
+    def labels(self, key: str) -> dict[str, str]:
+        """A mapping of Kubernetes label names to values, which may be empty."""
+        found = self._accepted(key, lambda value: isinstance(value, Mapping), "a mapping of label names to values, which may be {}") or {}
+        for name, value in found.items():
+            if not LABEL_NAME.fullmatch(str(name)) or not isinstance(value, str) or not LABEL_VALUE.fullmatch(value):
+                self.problems.append(f"{self._path}{key}.{name}: {shown(value)} is not allowed; allowed: {A_LABEL}")
+        return {str(name): str(value) for name, value in found.items()}
 
     def integer(self, key: str, *, lowest: int, highest: int) -> int:
         """A whole number from `lowest` to `highest`."""

@@ -25,12 +25,11 @@ from service_failover.apps import HIGHEST_WEIGHT, LONGEST_CLUSTER_NAME, LONGEST_
 from service_failover.certificate_settings import HIGHEST_EPOCH
 from service_failover.edition_settings import Edition
 from service_failover.reading import DNS_LABEL, LABEL_VALUE, duration, shown
+from service_failover.reading import DNS_NAME as DNS_NAME_PATTERN
+from service_failover.reading import LABEL_NAME as LABEL_NAME_PATTERN
 
 Args = TypeVar("Args")
 Rule = Callable[[str, Any], Any]
-
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL_NAME = re.compile(rf"({_DNS_NAME.pattern}/)?{LABEL_VALUE.pattern}")
 
 
 def arguments(declared: type[Args], **rules: Rule) -> Callable[[Args], Args]:
@@ -200,17 +199,17 @@ NAMESPACE = text(DNS_LABEL, f"the name of a namespace: 1 to 63 characters: {_LAB
 CLUSTER = text(DNS_LABEL, f"the name of a cluster: 1 to {LONGEST_CLUSTER_NAME} characters: {_LABEL}", longest=LONGEST_CLUSTER_NAME)
 COLOR = text(DNS_LABEL, f"1 to {LONGEST_COLOR} characters: {_LABEL}, such as blue", longest=LONGEST_COLOR)
 SERVICE = text(DNS_LABEL, f"the name of a Service: 1 to 63 characters: {_LABEL}", longest=63)
-OBJECT = text(_DNS_NAME, f"the name of an object: 1 to 253 characters: {_LABEL} or '.'", longest=253)
-DNS_NAME = text(_DNS_NAME, f"a DNS name: parts of {_LABEL}, joined by '.'", longest=253)
+OBJECT = text(DNS_NAME_PATTERN, f"the name of an object: 1 to 253 characters: {_LABEL} or '.'", longest=253)
+DNS_NAME = text(DNS_NAME_PATTERN, f"a DNS name: parts of {_LABEL}, joined by '.'", longest=253)
 SERVER_NAME = text(
-    re.compile(rf"{_DNS_NAME.pattern}_{DNS_LABEL.pattern}"),
+    re.compile(rf"{DNS_NAME_PATTERN.pattern}_{DNS_LABEL.pattern}"),
     "the name of an Upstream and its namespace, such as default-service-green-10000_gloo-system",
 )
 PATH = text(re.compile(r"/\S*"), "a path: '/' and what follows, without spaces")
 IMAGE = text(re.compile(r"\S+"), "the name of a container image")
 SERVER = text(re.compile(r"https://[^\s/]+/?"), "the URL of an API server, such as https://10.0.0.1:6443")
 NAME = text(re.compile(r"\S(.{0,62}\S)?"), "1 to 64 characters, without spaces around them")
-LABEL_NAME = text(_LABEL_NAME, "the name of a label, such as team or example.com/team", longest=317)
+LABEL_NAME = text(LABEL_NAME_PATTERN, "the name of a label, such as team or example.com/team", longest=317)
 LABEL = text(
     re.compile(rf"({LABEL_VALUE.pattern})?"), "the value of a label: up to 63 characters: letters, digits and inner '-', '_' or '.'", longest=63
 )

@@ -75,6 +75,12 @@ def test_the_tools_are_those_of_the_checkout(package: Package) -> None:
 
 
 @pytest.mark.engine
+def test_the_alert_rules_and_the_dashboard_are_in_it(package: Package) -> None:
+    code = "from service_failover.monitoring.objects import ALERTS, DASHBOARD, alerts; print(bool(alerts()['groups']), DASHBOARD.is_file(), ALERTS)"
+    assert package.say(code).startswith(f"True True {package.python.parents[1]}"), "those of the checkout are not looked for"
+
+
+@pytest.mark.engine
 def test_the_source_distribution_holds_the_same(package: Package) -> None:
     with zipfile.ZipFile(package.wheel) as wheel, tarfile.open(package.sdist) as sdist:
         installed = {name for name in wheel.namelist() if ".dist-info/" not in name}

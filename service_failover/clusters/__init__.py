@@ -1,6 +1,6 @@
 """The kinds of clusters. They differ in how they come to be and in how processes in them are reached; beyond that each is a `Cluster`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import pulumi
@@ -10,13 +10,14 @@ from service_failover.addressing import Addressing
 from service_failover.cluster_settings import ClusterKind, ClusterSettings
 from service_failover.clusters.embedded import EmbeddedCluster, state_directory
 from service_failover.clusters.existing import ExistingCluster
-from service_failover.clusters.kind import KindCluster, require_machine
+from service_failover.clusters.kind import KindCluster, lacking_operator, require_machine
 from service_failover.config import Settings
 from service_failover.control_plane_image import ControlPlaneImage, load_images
 from service_failover.edition_settings import Edition
 from service_failover.images import Images
 from service_failover.kind.document import kind_name, owner_of
 from service_failover.kind.preflight import Wanted
+from service_failover.monitoring_settings import DEFINITIONS, Scraper, operator_problem
 from service_failover.names import CONTROL_PLANE_IMAGE, ENVOY_IMAGE, HTTP_ECHO_IMAGE
 
 
@@ -66,9 +67,24 @@ def create_clusters(settings: Settings) -> dict[str, Cluster]:
     }
     if kinds:
         require_machine(list(kinds.values()))
-    return {
+    for_operator = settings.monitoring.scraped_by is Scraper.OPERATOR
+    if for_operator:
+        _end_with(lacking_operator(kinds) if kinds else [])
+    clusters = {
         cluster.name: _create_cluster(cluster, kind=kinds.get(cluster.name), node_image=settings.kind.node_image) for cluster in settings.clusters
     }
+    if for_operator:
+        existing = {name: cluster for name, cluster in clusters.items() if isinstance(cluster, ExistingCluster)}
+        _end_with([problem for name, each in existing.items() if (problem := operator_problem(name, lacking=each.lacking(DEFINITIONS)))])
+    return clusters
+
+
+def _end_with(problems: Sequence[str]) -> None:
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise pulumi.RunError(
+            f"The clusters of stack {pulumi.get_stack()} cannot be monitored as its configuration says; nothing was changed.\n{listed}"
+        )
 
 
 def provide_images(settings: Settings, clusters: Mapping[str, Cluster]) -> dict[str, Images]:

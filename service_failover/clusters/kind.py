@@ -10,7 +10,7 @@ A command does not notice that its cluster was deleted by hand. So the program l
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -22,8 +22,9 @@ from service_failover.clusters.provider import cluster_provider
 from service_failover.kind import commands
 from service_failover.kind.document import LONGEST_NAME, NAME, document, internal_address
 from service_failover.kind.machine import examine
-from service_failover.kind.nodes import DockerFailed, list_nodes, start
+from service_failover.kind.nodes import DockerFailed, lacking, list_nodes, start
 from service_failover.kind.preflight import Wanted, problems, warnings
+from service_failover.monitoring_settings import DEFINITIONS, operator_problem
 from service_failover.names import NODE_IMAGE
 from service_failover.validation import CLUSTER, IMAGE, PORT, TOPOLOGY, Plain, arguments, text
 
@@ -153,6 +154,20 @@ def require_machine(wanted: Sequence[Wanted]) -> None:
         raise pulumi.RunError(f"This machine cannot have the kind clusters of stack {pulumi.get_stack()}; nothing was changed.\n{listed}")
     for warning in warnings(machine, clusters=len(wanted)):
         pulumi.log.warn(warning)
+
+
+def lacking_operator(clusters: Mapping[str, Wanted]) -> list[str]:
+    """What to do about each of these clusters that lacks the Prometheus operator. Ends the program (pulumi.RunError) when docker does not say."""
+    try:
+        there = {node.cluster: node for node in list_nodes() if node.running}
+        found = {name: lacking(there[each.kind_name], DEFINITIONS) if each.kind_name in there else None for name, each in clusters.items()}
+    except DockerFailed as error:
+        raise pulumi.RunError(f"The kind clusters do not say whether they have the Prometheus operator: {error}") from None
+    problems = (
+        operator_problem(name, lacking=DEFINITIONS, is_made=False) if missing is None else operator_problem(name, lacking=missing)
+        for name, missing in found.items()
+    )
+    return [problem for problem in problems if problem]
 
 
 def current_generation(kind_name: str, *, owner: str) -> str:

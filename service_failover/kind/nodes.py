@@ -91,6 +91,13 @@ def start(nodes: Iterable[Node]) -> None:
             time.sleep(0.5)
 
 
+def lacking(node: Node, definitions: Sequence[str]) -> list[str]:
+    """Those of `definitions` (full names) that the cluster of this node, which runs, does not have. Raises DockerFailed."""
+    found = docker("exec", node.name, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "customresourcedefinitions", "--output=name")
+    there = {line.rpartition("/")[2] for line in found.split()}
+    return [each for each in definitions if each not in there]
+
+
 def docker(*arguments: str) -> str:
     """What `docker` prints. Raises DockerFailed."""
     done = _run(arguments)

@@ -16,6 +16,7 @@ from service_failover.failover_scheme import FailoverScheme
 from service_failover.gateway_proxy import GatewayProxy
 from service_failover.gloo import Gloo
 from service_failover.gloo_fed import GlooFed
+from service_failover.monitoring.objects import Monitoring
 from service_failover.registration import Registration
 from service_failover.route import Route
 from service_failover.upstream import HealthCheckedUpstream
@@ -142,6 +143,18 @@ SAMPLES = [
             "Deployment gloo-fed",
         ),
         namespaces=("namespace", "gloo_namespace"),
+    ),
+    Sample(
+        component=Monitoring,
+        args={"cluster_name": "east", "federation": True},
+        makes=(
+            "PodMonitor service-failover-gloo",
+            "PodMonitor service-failover-gateway-proxy",
+            "PodMonitor service-failover-gloo-fed",
+            "PrometheusRule service-failover",
+            "ConfigMap service-failover-dashboard",
+        ),
+        namespaces=("namespace", "fed_namespace"),
     ),
     Sample(
         component=HealthCheckedUpstream,

@@ -197,7 +197,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         8081,
         "proxyport: unknown key (its value is 8081); "
         "allowed: apps, certificates, clusterKind, clusters, controlPlaneImage, edition, "
-        "glooRepository, glooVersion, healthCheck, kind, licenseKey, proxyPort, replicas, tiers",
+        "glooRepository, glooVersion, healthCheck, kind, licenseKey, monitoring, proxyPort, replicas, tiers",
     ),
     ("proxyPort", 0, "proxyPort: 0 is not allowed; allowed: a whole number from 1 to 65535"),
     ("proxyPort", "http", 'proxyPort: "http" is not allowed; allowed: a whole number from 1 to 65535'),

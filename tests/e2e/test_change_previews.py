@@ -21,6 +21,7 @@ FAR = {"name": "far", "region": "eu-west-1", "zone": "eu-west-1a"}
 BLUE, GREEN = {"color": "blue", "cluster": "local"}, {"color": "green", "cluster": "remote"}
 APP = {"", "-deployment", "-service"}
 """What the names of an app's resources end with."""
+TLS_SECRET = {"", "-key", "-request", "-certificate", "-secret"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,11 @@ CHANGES = {
         config={"replicas": 2},
         update={f"{part}-deployment" for part in ("local-gloo", "local-gloo-proxy", "remote-gloo", "remote-gloo-proxy", "gloo-fed")},
         create={f"{part}-budget" for part in ("local-gloo", "local-gloo-proxy", "remote-gloo", "remote-gloo-proxy", "gloo-fed")},
+    ),
+    "who scrapes": Change(
+        config={"monitoring": {"scrapedBy": "prometheus"}},
+        update={"local-gloo-proxy-deployment", "remote-gloo-proxy-deployment"},
+        create={f"{cluster}-gloo-metrics-client{end}" for cluster in ("local", "remote") for end in TLS_SECRET},
     ),
     "an app's health filter": Change(config={"apps": [BLUE | {"healthFilter": "path"}, GREEN]}, update={"local-blue-deployment"}),
     "a tier's weight": Change(config={"tiers": [[{"cluster": "remote", "weight": 3}]]}, update={"primary-upstream", "failover-scheme"}),
