@@ -30,6 +30,8 @@ def promised(scenario: Scenario) -> str:
     """What a scenario promises, in a line."""
     objective = scenario.objective
     parts = [_failures(objective)]
+    if objective.detect_within is not None:
+        parts.append(f"noticed within {objective.detect_within:g} s")
     if objective.switch_within is not None and scenario.expected_during is not Expected.BLUE:
         parts.append(f"switched within {objective.switch_within:g} s")
     if objective.recover_within is not None:

@@ -51,6 +51,8 @@ class Objective:
     """Instead of `failed`: failures beyond what was in flight at the break."""
     failed_only_until: float | None = None
     """Seconds after the break after which no request that is sent may fail."""
+    detect_within: float | None = None
+    """Seconds from the break until the gateway or the status of the FailoverScheme notices. Retries may hide from clients that nobody does."""
     switch_within: float | None = 5.0
     """Seconds from the break to the first answer of the expected server after which no other one answers."""
     recover_within: float | None = 10.0

@@ -136,6 +136,8 @@ def _lost(measures: Measures, objective: Objective) -> Iterator[Check]:
 def _in_time(measures: Measures, objective: Objective) -> Iterator[Check]:
     """Objectives that are times."""
     before, during, after = measures.expected
+    if objective.detect_within is not None and measures.broken is not None:
+        yield _time("detect_within", "time to detect", measures.detect, objective.detect_within, "the gateway or the status noticed it", "the break")
     if during is not None and objective.switch_within is not None and measures.broken is not None:
         title = "time until it served again for good" if during == before else "time to switch"
         yield _time("switch_within", title, measures.switch, objective.switch_within, f"{during} answered alone", "the break")

@@ -99,7 +99,7 @@ UNHEALTHY = Scenario(
     title="The app reports itself unhealthy",
     text="POST /healthcheck/fail at the admin port of the primary's Envoy, as in the guide: its health check fails, and so does every request that "
     "it gets. The request that meets it is sent again, to the standby; later ones go there at once.",
-    objective=Objective(),
+    objective=Objective(detect_within=5),
     expected_during=Expected.GREEN,
     hold=5,
     settle=4,
@@ -127,7 +127,7 @@ FROZEN = Scenario(
     title="The app hangs",
     text="SIGSTOP of the primary's Envoy and app: connections stay open, and nothing is answered. A GET that is silent for a second is raced by "
     "another one, to the standby, so those answers are a second late until the health check has timed out.",
-    objective=Objective(),
+    objective=Objective(detect_within=5),
     expected_during=Expected.GREEN,
     hold=6,
     settle=5,
@@ -155,7 +155,7 @@ FLAPPING = Scenario(
     title="The app flaps",
     text=f"The primary reports itself unhealthy and healthy again every {BETWEEN_FLAPS[0] * 1000:.0f} to {BETWEEN_FLAPS[1] * 1000:.0f} ms for "
     f"{FLAPS:g} s, faster than any health check, and stays unhealthy at last.",
-    objective=Objective(switch_within=FLAPS + 5),
+    objective=Objective(detect_within=5, switch_within=FLAPS + 5),
     expected_during=Expected.GREEN,
     hold=3,
     settle=4,
@@ -168,7 +168,7 @@ COLD = Scenario(
     title="The app fails before any traffic",
     text="A new gateway has sent no request yet when the primary reports itself unhealthy. It has to know that by its health check alone: the first "
     "request comes afterwards, and the standby answers it.",
-    objective=Objective(),
+    objective=Objective(detect_within=5),
     expected_during=Expected.GREEN,
     hold=5,
     settle=4,

@@ -30,6 +30,7 @@ def verdict(objective: dict[str, Any], stretches: Any = FAILOVER, **values: Any)
         ("failed_beyond_in_flight", IN_FLIGHT, 120, 119, "120 requests failed that were not in flight; allowed: 119."),
         ("failback_failed", IN_FLIGHT, 100, 99, "100 requests sent after the heal failed; allowed: 99."),
         ("failed_only_until", FAILOVER, 0.996, 0.995, "sent 0.995 s after the break; allowed: 0.995 s."),
+        ("detect_within", FAILOVER, 0.755, 0.745, "It took 0.750 s from the break until the gateway or the status noticed it; allowed: 0.745 s."),
         ("switch_within", FAILOVER, 1.005, 1.003, "It took 1.004 s from the break until green-pod answered alone; allowed: 1.003 s."),
         ("recover_within", FAILOVER, 0.503, 0.501, "It took 0.502 s from the heal until blue-pod answered alone; allowed: 0.501 s."),
         ("answered_within", IN_FLIGHT, 0.15, 0.149, "The slowest request took 0.150 s; allowed: 0.149 s."),
