@@ -48,8 +48,8 @@ metrics: tools ## a configuration for a Prometheus on this machine: make -s metr
 watch: tools ## who answers, live
 	@$(CLI) watch
 
-test: test-tools test-unit coverage ## every test: units first, then properties, Pulumi's engine, Envoy, embedded clusters, the whole stack
-	@$(RUN) python -m pytest -q -n auto -m property
+test: test-tools test-unit coverage ## every test: units first, then properties and commands, Pulumi's engine, Envoy, embedded clusters, the whole stack
+	@$(RUN) python -m pytest -q -n auto -m "property or process"
 	@$(RUN) python -m pytest -q -m "engine or envoy or prometheus"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e

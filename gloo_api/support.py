@@ -9,10 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from gloo_api.crds import custom_resource_definitions
+from gloo_api.crds import shared_definitions
 from gloo_api.unsupported import DIFFERENT, OURS, UNSUPPORTED
 
 ROUTES = "spec.routes[]"
@@ -66,15 +65,9 @@ class Row:
 
 def fields(kind: str) -> dict[str, str]:
     """Every field of a kind that the models have, with its description."""
-    (definition,) = (each for each in _definitions() if each["spec"]["names"]["kind"] == kind)
+    (definition,) = (each for each in shared_definitions() if each["spec"]["names"]["kind"] == kind)
     properties = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     return {path: note for name in ("spec", "status") for path, note in _below(properties[name], name)}
-
-
-@cache
-def _definitions() -> list[dict[str, Any]]:
-    """The definitions, generated once; to be read only."""
-    return custom_resource_definitions()
 
 
 def rows(kind: str) -> list[Row]:
@@ -97,7 +90,7 @@ def rows(kind: str) -> list[Row]:
 def document() -> str:
     """The whole of docs/api.md."""
     parts = [HEAD]
-    for definition in _definitions():
+    for definition in shared_definitions():
         kind = definition["spec"]["names"]["kind"]
         api = f"{definition['spec']['group']}/{definition['spec']['versions'][0]['name']}"
         parts += [f"\n## {kind} (`{api}`)\n", "| field | supported | note |", "| --- | --- | --- |", *(row.markdown() for row in rows(kind))]

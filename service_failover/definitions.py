@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from gloo_api.crds import custom_resource_definitions
+from gloo_api.crds import shared_definitions
 from service_failover.labels import NO_LABELS, Labels, labels
 
 ESTABLISHED = {"pulumi.com/waitFor": "condition=Established"}
@@ -25,15 +24,9 @@ def define(name: str, *, groups: Collection[str], given: Labels, opts: pulumi.Re
             spec=definition["spec"],
             opts=opts,
         )
-        for definition in _generated()
+        for definition in shared_definitions()
         if definition["spec"]["group"] in groups
     ]
-
-
-@cache
-def _generated() -> list[dict[str, Any]]:
-    """The definitions, generated once for all clusters."""
-    return custom_resource_definitions()
 
 
 def _metadata(metadata: dict[str, Any], given: Labels) -> dict[str, Any]:

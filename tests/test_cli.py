@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import stat
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +11,6 @@ import pytest
 
 import toolchain
 from cli.__main__ import main
-from cli.leftovers import end_orphans
 from cli.stack import Stack, without_salt
 from cli.workspace import PROJECT, CommandFailed, Workspace, open_workspace
 
@@ -129,35 +123,6 @@ def test_edits_of_others_are_taken_back_only_once_the_stack_has_been_up(workspac
     workspace.kubeconfigs("mine").mkdir(parents=True)
     (workspace.kubeconfigs("mine") / "local.yaml").write_text("")
     assert stack.environment()["PULUMI_K8S_ENABLE_PATCH_FORCE"] == "true", "from then on the program says how it is"
-
-
-def test_what_ends_a_stack_needs_nothing_but_the_standard_library() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import cli.__main__, embedded.__main__, embedded.removal; print(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, env=environment, check=True)
-    known = sys.stdlib_module_names | {"cli", "embedded", "toolchain", "__main__"}
-    assert [name for name in done.stdout.split() if name.partition(".")[0] not in known] == [], "the Python environment may be gone"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_a_plugin_that_outlived_its_pulumi_is_ended_and_no_other(tmp_path: Path) -> None:
-    plugin = tmp_path / "home" / "plugins" / "resource-x-v1" / "pulumi-resource-x"
-    plugin.parent.mkdir(parents=True)
-    shutil.copy(shutil.which("sleep") or "", plugin)
-    pulumi = tmp_path / "pulumi"
-    shutil.copy(shutil.which("sh") or "", pulumi)
-    with (
-        subprocess.Popen([pulumi, "-c", f"{plugin} 60 & echo; wait"], stdout=subprocess.PIPE, start_new_session=True) as parent,
-        subprocess.Popen([plugin, "60"]) as orphan,
-    ):
-        try:
-            assert parent.stdout, "it has a pipe"
-            parent.stdout.readline()
-            assert end_orphans(tmp_path / "home") == [orphan.pid], "its parent, this test, is no pulumi; the other's is one"
-            assert orphan.wait(timeout=5) == -signal.SIGKILL, "it is gone"
-            assert parent.poll() is None, "the other is still at work"
-        finally:
-            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def missing(name: str) -> Path:

@@ -1,7 +1,4 @@
-"""The pip package: built from the checkout and installed elsewhere, it has all that a program with embedded clusters needs. No index is asked.
-
-It starts processes, so it is in the engine tier although it needs no engine.
-"""
+"""The pip package: built from the checkout and installed elsewhere, it has all that a program with embedded clusters needs. No index is asked."""
 
 from __future__ import annotations
 
@@ -50,14 +47,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     return Package(wheel=wheel, sdist=sdist, python=install(wheel, folder / "venv"), elsewhere=folder / "elsewhere")
 
 
-@pytest.mark.engine
+@pytest.mark.process
 def test_the_components_are_imported_from_the_environment(package: Package) -> None:
     found = package.say("import service_failover.clusters.embedded as it, gloo_api; print(it.__file__, gloo_api.__file__)")
     environment = str(package.python.parents[1])
     assert all(file.startswith(environment) for file in found.split()), f"not from this checkout: {found}"
 
 
-@pytest.mark.engine
+@pytest.mark.process
 def test_what_an_embedded_cluster_runs_is_there(package: Package) -> None:
     for module in ("embedded", "controlplane"):
         done = package.run("-P", "-m", module, "--help")
@@ -66,7 +63,7 @@ def test_what_an_embedded_cluster_runs_is_there(package: Package) -> None:
     assert package.say(cluster) == package.say("import pathlib, embedded; print(pathlib.Path(embedded.__file__).parents[1])"), "where a cluster looks"
 
 
-@pytest.mark.engine
+@pytest.mark.process
 def test_the_tools_are_those_of_the_checkout(package: Package) -> None:
     node = "from toolchain.tools import tool; node = tool('kube-node'); print(node.version, (node.built.directory / 'go.mod').is_file())"
     assert package.say(node) == f"{tool('kube-node').version} True", "the Go sources are in it, all of them, so what the checkout has built is used"
@@ -74,13 +71,13 @@ def test_the_tools_are_those_of_the_checkout(package: Package) -> None:
     assert package.say(environment) == str(package.python), "no other environment is made"
 
 
-@pytest.mark.engine
+@pytest.mark.process
 def test_the_alert_rules_and_the_dashboard_are_in_it(package: Package) -> None:
     code = "from service_failover.monitoring.objects import ALERTS, DASHBOARD, alerts; print(bool(alerts()['groups']), DASHBOARD.is_file(), ALERTS)"
     assert package.say(code).startswith(f"True True {package.python.parents[1]}"), "those of the checkout are not looked for"
 
 
-@pytest.mark.engine
+@pytest.mark.process
 def test_the_source_distribution_holds_the_same(package: Package) -> None:
     with zipfile.ZipFile(package.wheel) as wheel, tarfile.open(package.sdist) as sdist:
         installed = {name for name in wheel.namelist() if ".dist-info/" not in name}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,14 +45,14 @@ def _collected() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def update() -> Recorder:
     with programs():
-        return run_program()
+        return run_program(schemas=True)
 
 
 @pytest.fixture(scope="session")
 def preview() -> Recorder:
     """A preview of a stack that is not there yet: no kubeconfig, no certificate, no address is known."""
     with programs():
-        return run_program(preview=True)
+        return run_program(preview=True, schemas=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,12 +61,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
             reads_program = {"program", "update", "preview"} & set(item.fixturenames)
             item.add_marker(pytest.mark.xdist_group("program" if reads_program else item.path.stem))
-
-
-def pytest_collection_finish() -> None:
-    """All that is imported by now stays: recording a program makes much garbage, which would have it looked through again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["update", "preview"])

@@ -121,6 +121,7 @@ class Recorder(mocks.Mocks):
             cls.failed = False
             pulumi.runtime.settings.reset_options()
             gc.collect()
+            gc.freeze()  # Recordings that are kept are not looked through again after the next failure.
 
     async def _read_exports(self) -> None:
         for name, value in pulumi.runtime.get_root_resource().outputs.items():

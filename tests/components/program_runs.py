@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+import pytest
 import yaml
 from program_recorder import Recorder
+
+from service_failover import definitions
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 Build = Callable[[pulumi.ResourceOptions], object]
-InCluster = Callable[[Build], Recorder]
+InCluster = Callable[..., Recorder]
 
 
 def default_config() -> dict[str, Any]:
@@ -24,13 +28,28 @@ def default_config() -> dict[str, Any]:
     return {key: declared["default"] for key, declared in project["config"].items() if "default" in declared}
 
 
-def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = None, secrets: Collection[str] = ()) -> Recorder:
-    """`__main__.py` with the default configuration and `changes` to it, of which those named in `secrets` are stored as secrets."""
+def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = None, secrets: Collection[str] = (), schemas: bool = False) -> Recorder:
+    """`__main__.py` with the default configuration and `changes` to it, of which those named in `secrets` are stored as secrets.
+
+    `schemas`: whether the definitions have theirs, which are a third of the work.
+    """
     recorder = Recorder(preview=preview)
     config = default_config() | dict(changes or {})
-    return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=config, secrets=secrets)
+    with nullcontext() if schemas else _no_schemas():
+        return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=config, secrets=secrets)
 
 
-def run_in_cluster(build: Build, *, preview: bool = False) -> Recorder:
+def run_in_cluster(build: Build, *, preview: bool = False, schemas: bool = False) -> Recorder:
     """`build(options)`, where the options put a component into a cluster."""
-    return Recorder(preview=preview).run(lambda: build(pulumi.ResourceOptions(provider=kubernetes.Provider("cluster", kubeconfig="{}"))) and None)
+    with nullcontext() if schemas else _no_schemas():
+        return Recorder(preview=preview).run(lambda: build(pulumi.ResourceOptions(provider=kubernetes.Provider("cluster", kubeconfig="{}"))) and None)
+
+
+@contextmanager
+def _no_schemas() -> Iterator[None]:
+    """The same definitions without what the fields of their objects are."""
+    full = definitions.shared_definitions()
+    brief = [{**each, "spec": {**each["spec"], "versions": [{**of, "schema": {}} for of in each["spec"]["versions"]]}} for each in full]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(definitions, "shared_definitions", lambda: brief)
+        yield

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pulumi
 import pytest
 from program_recorder import UNKNOWN, Recorder
@@ -79,25 +76,3 @@ def test_an_image_that_is_not_built_here_is_loaded_where_docker_has_it(recorder:
     create = str(named(recorder, "local-images")["create"])
     assert "--also registry.example/controlplane:1" in create, "else the nodes pull it"
     assert "--image" not in create, "nothing is built"
-
-
-@pytest.mark.parametrize(("present", "status"), [("0123", 0), ("", 0), ("daemon", 1)], ids=["there", "pruned already", "no daemon"])
-def test_the_removal_needs_nothing_but_docker(tmp_path: Path, present: str, status: int) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text(
-        '#!/bin/sh\necho "$*" >> "$RECORD"\ntest "$PRESENT" != daemon || { echo Cannot connect >&2; exit 1; }\n'
-        'case "$*" in "image ls"*) echo "$PRESENT";; esac\n'
-    )
-    docker.chmod(0o755)
-    variables = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-        "RECORD": str(tmp_path / "record"),
-        "PRESENT": present,
-        "IMAGE": NAME,
-        "FINGERPRINT": "0123abcd",
-    }
-    done = subprocess.run(["/bin/sh", "-c", REMOVE], env=variables, capture_output=True, text=True, check=False)
-    said = (tmp_path / "record").read_text().splitlines()
-    assert done.returncode == status, "an image that is gone is no error; a Docker that does not answer is"
-    assert (f"image rm {NAME}" in said) is (present == "0123")
-    assert ("image prune --force --filter label=dev.servicefailover.build=0123abcd" in said) is (status == 0), "of this build, not of another stack's"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -27,8 +27,8 @@ UNKNOWN_ID = rpc.UNKNOWN
 """By it the engine knows that there is nothing to read yet."""
 
 
-@pytest.fixture
-def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Two contexts, local and remote, whose clusters nobody else uses."""
     cluster = {"server": "https://192.0.2.1:6443", "certificate-authority-data": "Q0E="}
     document = {
@@ -36,9 +36,12 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "users": [{"name": name, "user": {"token": "t"}} for name in ("local", "remote")],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in ("local", "remote")],
     }
-    (tmp_path / "config").write_text(yaml.safe_dump(document))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    monkeypatch.setattr(ExistingCluster, "owns_namespace", lambda self, name: True)
+    file = tmp_path_factory.mktemp("contexts") / "config"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(file))
+        patch.setattr(ExistingCluster, "owns_namespace", lambda self, name: True)
+        yield
 
 
 def enterprise_program(*, preview: bool = False, **changes: Any) -> Recorder:
@@ -47,7 +50,7 @@ def enterprise_program(*, preview: bool = False, **changes: Any) -> Recorder:
     return run_program(preview=preview, changes={"edition": "enterprise", "licenseKey": LICENSE, **existing, **changes}, secrets={"licenseKey"})
 
 
-@pytest.fixture(params=[False, True], ids=["update", "preview"])
+@pytest.fixture(scope="module", params=[False, True], ids=["update", "preview"])
 def program(request: pytest.FixtureRequest, kubeconfig: None) -> Recorder:
     return enterprise_program(preview=request.param)
 

@@ -54,7 +54,7 @@ def _run(index: int, preview: bool) -> Recorder:
         first = kubernetes.core.v1.Namespace("first", metadata={"name": "first"}, opts=options)
         SAMPLES[index].build(pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(deleted_with=first, depends_on=[first])))
 
-    return run_in_cluster(build, preview=preview)
+    return run_in_cluster(build, preview=preview, schemas=True)
 
 
 @cache

@@ -168,12 +168,12 @@ def test_a_preview_knows_the_clusters() -> None:
 
 
 def test_a_namespace_that_is_somebody_elses_is_left_alone() -> None:
-    namespaces = [resource.name for resource in recorded(taken=("remote", "gloo-system")).of_kind("Namespace")]
+    namespaces = [resource.name for resource in recorded(taken=("remote", "gloo-system"), replicas=2).of_kind("Namespace")]
     assert sorted(namespaces) == ["gloo-fed-namespace", "local-gloo-namespace"]
 
 
 def test_several_replicas_are_spread_and_drained_one_at_a_time() -> None:
-    program = recorded(replicas=2)
+    program = recorded(taken=("remote", "gloo-system"), replicas=2)
     for name in ("gloo", "gateway-proxy", "gloo-fed"):
         for deployment in (each for each in program.of_kind("Deployment") if each.key[1] == name):
             spec = deployment.inputs["spec"]

@@ -12,7 +12,7 @@ from program_runs import InCluster
 from gloo_api.crds import custom_resource_definitions
 from gloo_api.names import PROXY_STATUS_PORT_NAME
 from service_failover.addressing import CONTAINERS, EMBEDDED, KIND, Addressing
-from service_failover.gloo import Gloo, object_rules, own_rules, service_rules
+from service_failover.gloo import Gloo, GlooArgs, object_rules, own_rules, service_rules
 from service_failover.gloo import url as gloo_url
 from service_failover.gloo_fed import GlooFed, fed_rules
 
@@ -21,12 +21,13 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(scope="module")
 def gloo(in_cluster: InCluster) -> Recorder:
-    return in_cluster(lambda options: Gloo("gloo", {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 8080}, options))
+    args: GlooArgs = {"addressing": EMBEDDED, "watch_namespaces": ["default"], "proxy_port": 8080}
+    return in_cluster(lambda options: Gloo("gloo", args, options), schemas=True)
 
 
 @pytest.fixture(scope="module")
 def fed(in_cluster: InCluster) -> Recorder:
-    return in_cluster(lambda options: GlooFed("fed", {}, options))
+    return in_cluster(lambda options: GlooFed("fed", {}, options), schemas=True)
 
 
 def container(program: Recorder, deployment: str) -> dict[str, Any]:

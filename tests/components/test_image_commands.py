@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from service_failover.control_plane_image import REMOVE
 from service_failover.image import docker, wheels
 from service_failover.image.__main__ import main
-from service_failover.image.context import CHECKOUT, fingerprint
+from service_failover.image.context import CHECKOUT, fingerprint, stage
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 SCRIPT = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$RECORD"
@@ -221,3 +222,34 @@ def test_a_build_that_is_interrupted_from_the_terminal_says_so(machine: Machine,
     monkeypatch.setattr(docker, "build", interrupt)
     done = machine.run("build", "--image", IMAGE)
     assert (done.returncode, "Interrupted." in done.stderr, machine.left) == (130, True, [])
+
+
+def test_the_sources_run_without_the_rest_of_the_checkout(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    stage(copy)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "controlplane", "crds"], cwd=copy, env={"PYTHONPATH": str(copy)}, capture_output=True, text=True
+    )
+    assert "FailoverScheme" in done.stdout, f"nothing that is left out is imported: {done.stderr}"
+
+
+@pytest.mark.parametrize(("present", "status"), [("0123", 0), ("", 0), ("daemon", 1)], ids=["there", "pruned already", "no daemon"])
+def test_the_removal_needs_nothing_but_docker(tmp_path: Path, present: str, status: int) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\necho "$*" >> "$RECORD"\ntest "$PRESENT" != daemon || { echo Cannot connect >&2; exit 1; }\n'
+        'case "$*" in "image ls"*) echo "$PRESENT";; esac\n'
+    )
+    docker.chmod(0o755)
+    variables = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "RECORD": str(tmp_path / "record"),
+        "PRESENT": present,
+        "IMAGE": IMAGE,
+        "FINGERPRINT": "0123abcd",
+    }
+    done = subprocess.run(["/bin/sh", "-c", REMOVE], env=variables, capture_output=True, text=True, check=False)
+    said = (tmp_path / "record").read_text().splitlines()
+    assert done.returncode == status, "an image that is gone is no error; a Docker that does not answer is"
+    assert (f"image rm {IMAGE}" in said) is (present == "0123")
+    assert ("image prune --force --filter label=dev.servicefailover.build=0123abcd" in said) is (status == 0), "of this build, not of another stack's"

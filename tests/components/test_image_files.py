@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -156,11 +155,3 @@ def test_a_plain_docker_build_sends_no_more_than_that() -> None:
     rules = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*", "all is left out"
     assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == {*PACKAGES, str(REQUIREMENTS)}, "but what the Dockerfile copies"
-
-
-def test_the_sources_run_without_the_rest_of_the_checkout(tmp_path: Path) -> None:
-    copy = copy_of_sources(tmp_path / "copy")
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "controlplane", "crds"], cwd=copy, env={"PYTHONPATH": str(copy)}, capture_output=True, text=True
-    )
-    assert "FailoverScheme" in done.stdout, f"nothing that is left out is imported: {done.stderr}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -284,9 +285,13 @@ def kind_program(*, preview: bool = False, **changes: Any) -> Recorder:
     return run_program(preview=preview, changes={"clusterKind": "kind", **changes})
 
 
+recorded_program = cache(kind_program)
+"""The same without changes, run once for all tests that only read it; for tests on a `machine`."""
+
+
 @pytest.mark.parametrize("preview", [True, False])
 def test_the_program_makes_a_kind_cluster_for_each_in_the_configuration(machine: object, preview: bool) -> None:
-    program = kind_program(preview=preview)
+    program = recorded_program(preview=preview)
     names = [each.inputs["environment"]["CLUSTER"] for each in program.of_type("command:local:Command") if each.name.endswith("-cluster")]
     assert sorted(names) == ["failover-test-local", "failover-test-remote"], "prefix, stack, name"
     for resource in program.kubernetes():
@@ -295,7 +300,7 @@ def test_the_program_makes_a_kind_cluster_for_each_in_the_configuration(machine:
 
 
 def test_the_url_is_the_mapped_port_of_the_primarys_cluster(machine: object) -> None:
-    assert kind_program().exports["proxyUrl"] == "http://127.0.0.1:8080"
+    assert recorded_program(preview=False).exports["proxyUrl"] == "http://127.0.0.1:8080"
     swapped = [{"color": "blue", "cluster": "remote"}, {"color": "green", "cluster": "local"}]
     assert kind_program(apps=swapped).exports["proxyUrl"] == "http://127.0.0.1:8081", "the second in the list has the next port"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
+from functools import cache
 
 import pytest
 from program_recorder import UNKNOWN, Recorder, Resource
@@ -265,9 +266,16 @@ def test_a_gateway_serves_every_app_of_its_cluster_that_takes_over() -> None:
     assert [each["name"] for each in group["priorityGroup"][0]["upstreams"]] == ["default-service-green-10000", "default-service-yellow-10000"]
 
 
-def test_the_primary_need_not_be_in_the_management_cluster() -> None:
+@cache
+def otherwise() -> Recorder:
+    """The colors have changed places, and the check and the image are other ones: settings that have nothing to do with each other."""
     apps = [{"color": "blue", "cluster": "remote"}, {"color": "green", "cluster": "local"}]
-    program = run_program(changes={"apps": apps})
+    check = {"path": "/ready?deep=1", "interval": "1s", "timeout": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
+    return run_program(changes={"apps": apps, "healthCheck": check, "controlPlaneImage": "registry.example/team/controlplane:7"})
+
+
+def test_the_primary_need_not_be_in_the_management_cluster() -> None:
+    program = otherwise()
     assert cluster_of(program.one("Upstream", "default-service-blue-10000")) == "remote"
     assert cluster_of(program.one("VirtualService", "default")) == "remote", "the route is where the primary is"
     assert cluster_of(program.one("FailoverScheme", "failover-scheme")) == "local", "the scheme is where Gloo Federation is"
@@ -275,8 +283,7 @@ def test_the_primary_need_not_be_in_the_management_cluster() -> None:
 
 
 def test_the_checked_path_and_the_image_are_the_users_to_choose() -> None:
-    check = {"path": "/ready?deep=1", "interval": "1s", "timeout": "1s", "unhealthyThreshold": 1, "healthyThreshold": 1}
-    program = run_program(changes={"healthCheck": check, "controlPlaneImage": "registry.example/team/controlplane:7"})
+    program = otherwise()
     (health_check,) = program.one("Upstream", "default-service-blue-10000").inputs["spec"]["healthChecks"]
     assert health_check["httpHealthCheck"] == {"path": "/ready?deep=1"}
     images = [container["image"] for _, container in containers(program) if container["name"] in ("gloo", "gloo-fed")]

@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gloo_api.crds import custom_resource_definitions
+from gloo_api.crds import shared_definitions
 from gloo_api.meta import DURATION_PATTERN, InvalidResource, Resource
 
 Schema = dict[str, Any]
@@ -73,7 +73,7 @@ _FITTING: dict[str, tuple[int, ...]] = {"servicePort": (10000,), "bindPort": (80
 @functools.cache
 def schemas() -> dict[str, Schema]:
     """`spec` of every kind."""
-    versions = {each["spec"]["names"]["kind"]: each["spec"]["versions"][0] for each in custom_resource_definitions()}
+    versions = {each["spec"]["names"]["kind"]: each["spec"]["versions"][0] for each in shared_definitions()}
     return {kind: version["schema"]["openAPIV3Schema"]["properties"]["spec"] for kind, version in versions.items()}
 
 

@@ -6,111 +6,16 @@ from typing import Any
 
 import pytest
 import support_objects as objects
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from support_objects import NAMESPACE, VERSIONS, Object, Place, place
+from support_incremental import PROXY, TYPES, Cluster, present
+from support_objects import NAMESPACE, Object, place
 
-from controlplane.gloo.inputs import Inputs
 from controlplane.gloo.kinds import UPSTREAM, VIRTUAL_SERVICE
 from controlplane.kube.objects import SECRET
-from controlplane.translation import layers, translate
+from controlplane.translation import layers
 from controlplane.translation.results import Resources
-from controlplane.translation.translator import Translator
-from controlplane.translation.types import Key, ObjectRef, ProxyRef, Report
+from controlplane.translation.types import Key, ObjectRef
 
 pytestmark = pytest.mark.unit
-
-PROXY = ProxyRef(namespace=NAMESPACE, bind_address="127.77.0.9")
-OTHER = ProxyRef(namespace=NAMESPACE, name="other")
-TYPES = ("clusters", "endpoints", "secrets", "listeners", "routes")
-PLACES = tuple(dict.fromkeys(place(version) for version in VERSIONS))
-
-
-def realise(address: str) -> str:
-    return address.replace("10.", "127.", 1)
-
-
-class Cluster:
-    """A cluster that changes object by object, and what its proxies and its objects' statuses have come to."""
-
-    def __init__(self, *present: Object, proxies: tuple[ProxyRef, ...] = (PROXY,)) -> None:
-        self.inputs = Inputs()
-        self.defects: list[ObjectRef] = []
-        self.has: dict[ProxyRef, Resources[bytes]] = {}
-        self.reports: dict[ObjectRef, Report] = {}
-        self.translator: Translator[bytes] = Translator(
-            self.inputs.now,
-            realise=realise,
-            pack=lambda _, message: message.SerializeToString(deterministic=True),
-            on_defect=lambda ref, _: self.defects.append(ref),
-        )
-        self.proxies = proxies
-        self.change({place(each): each for each in present})
-
-    def put(self, value: Object) -> Resources[bytes]:
-        """Change one object; returns what its proxy is sent."""
-        return self.change({place(value): value})[self.proxies[0]]
-
-    def remove(self, where: Place) -> Resources[bytes]:
-        return self.change({where: None})[self.proxies[0]]
-
-    def change(self, values: dict[Place, Object | None]) -> dict[ProxyRef, Resources[bytes]]:
-        changed = {change for (kind, *key), value in values.items() for change in self.inputs.read(kind, Key(*key), value)}
-        updates = self.translator.update(changed, proxies=self.proxies)
-        self.has = {ref: resources for ref, resources in self.has.items() if ref in updates}
-        for ref, resources in updates.items():
-            self.has.setdefault(ref, Resources()).update(resources)
-        for ref, report in self.translator.reports.take_changed().items():
-            self.reports[ref] = report
-        return updates
-
-    def state_of(self, kind: str, name: str) -> str:
-        return self.reports[ObjectRef(kind, NAMESPACE, name)].state.value
-
-
-def present(resources: Any) -> dict[str, dict[str, Any]]:
-    return {each: {name: value for name, value in getattr(resources, each).items() if value is not None} for each in TYPES}
-
-
-def anew(cluster: Cluster, proxy: ProxyRef) -> tuple[dict[str, dict[str, Any]], dict[ObjectRef, Report]]:
-    """The reference: everything translated at once."""
-    translation = translate(cluster.inputs.now, proxy=proxy, realise=realise)
-    messages = present(translation)
-    return {each: {name: message.SerializeToString(deterministic=True) for name, message in of_type.items()} for each, of_type in messages.items()}, {
-        **translation.reports
-    }
-
-
-steps = st.lists(
-    st.one_of(
-        st.sampled_from(VERSIONS).map(lambda version: {place(version): version}),
-        st.sampled_from(PLACES).map(lambda where: {where: None}),
-        st.lists(st.sampled_from(VERSIONS), max_size=6).map(lambda versions: {place(version): version for version in versions}),
-        st.sampled_from([(PROXY,), (PROXY, OTHER), (OTHER,)]),
-    ),
-    min_size=1,
-    max_size=25,
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps)
-def test_any_sequence_of_changes_comes_to_the_same_as_translating_everything(sequence: list[Any]) -> None:
-    cluster = Cluster()
-    for step in sequence:
-        if isinstance(step, tuple):
-            cluster.proxies = step
-            cluster.change({})
-        else:
-            cluster.change(step)
-    assert cluster.defects == [], "no translation raises"
-    for proxy in cluster.proxies:
-        expected, reports = anew(cluster, proxy)
-        assert present(cluster.has[proxy]) == expected, "the proxy has exactly what it would be given after a restart"
-        assert present(cluster.translator.resources(proxy)) == expected, "and so has one that connects now"
-        if len(cluster.proxies) == 1:
-            said = {ref: report for ref, report in cluster.reports.items() if report is not None}
-            assert said == reports, "every object is told the same"
 
 
 @pytest.fixture

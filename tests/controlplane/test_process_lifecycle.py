@@ -14,6 +14,7 @@ from support_api import ApiDouble, api_double, eventually, running
 from controlplane import metrics, process
 from controlplane.__main__ import main, parser
 from controlplane.fed import farewell
+from controlplane.kube import workqueue
 from controlplane.kube.election import LEASE
 from controlplane.kube.objects import DEPLOYMENT, SERVICE
 from controlplane.kube.workqueue import WorkQueue
@@ -63,7 +64,8 @@ def test_a_defect_is_raised():
         process.run(work())
 
 
-async def test_what_has_begun_is_finished_and_what_hangs_is_given_up():
+async def test_what_has_begun_is_finished_and_what_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workqueue, "FINISH_SECONDS", 0.4)
     done: list[str] = []
     begun = asyncio.Event()
 

@@ -15,7 +15,7 @@ from support_envoy import free_port
 
 from controlplane import metrics
 from controlplane.gloo.kinds import UPSTREAM
-from controlplane.gloo.serving import poller, writer
+from controlplane.gloo.serving import pace, poller, writer
 from controlplane.gloo.serving.pace import BATCH, INTERVAL_SECONDS, SHARE, batches, pause
 from controlplane.gloo.serving.proxies import Target, targets
 from controlplane.gloo.serving.service import ServingService
@@ -28,6 +28,16 @@ pytestmark = pytest.mark.unit
 BLUE = "default-service-blue-10000"
 FAILOVER = {"prioritizedLocalities": [{"localityEndpoints": [{"lbEndpoints": [{"address": "10.1.0.1", "port": 15443}]}]}]}
 SPEC = {"kube": {"serviceName": "s"}, "healthChecks": [{"interval": "1s"}], "failover": FAILOVER}
+
+
+OFTEN = INTERVAL_SECONDS / 5
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies are asked, and their counters written, five times as often."""
+    monkeypatch.setattr(pace, "INTERVAL_SECONDS", OFTEN)
+    monkeypatch.setattr(writer, "COUNTS_SECONDS", writer.COUNTS_SECONDS / 5)
 
 
 @dataclass
@@ -122,6 +132,7 @@ def writes(api: ApiDouble) -> int:
     return sum(method == "PATCH" for method, _ in api.requests)
 
 
+@pytest.mark.usefixtures("often")
 async def test_who_serves_is_written_beside_the_reporters_status() -> None:
     proxy = ProxyDouble()
     async with proxy.running(), world(proxy) as api, service(api):
@@ -130,7 +141,7 @@ async def test_who_serves_is_written_beside_the_reporters_status() -> None:
         assert status["statuses"] == {"gloo-system": {"state": "Accepted"}}, "whose fields they are not"
         assert status["failover"]["standbyProven"] is True, "green is healthy"
         before = writes(api)
-        await asyncio.sleep(3 * INTERVAL_SECONDS)
+        await asyncio.sleep(3 * OFTEN)
         assert writes(api) == before, "nothing is written while nothing changes"
 
 
@@ -146,18 +157,20 @@ async def test_a_switch_is_written_within_two_questions() -> None:
         assert failover(api)["serving"]["reason"] == "Recovered", "and why"
 
 
+@pytest.mark.usefixtures("often")
 async def test_shares_are_written_once_a_second_at_most() -> None:
     proxy = ProxyDouble()
     async with proxy.running(), world(proxy) as api, service(api):
         await eventually(lambda: serving(api) == 0, "blue serves")
         before = writes(api)
-        for step in range(20):  # two seconds in which the shares move all the time
+        for step in range(20):  # twice the time between two writes, in which the shares move all the time
             proxy.requests = [proxy.requests[0] + 10, proxy.requests[1] + 10 * (step % 4)]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 / 5)
         assert failover(api)["priorities"][0]["requestShare"] not in (None, 100), "they are written"
         assert writes(api) - before <= 4, "but not at every question"
 
 
+@pytest.mark.usefixtures("often")
 async def test_a_restarted_control_plane_knows_since_when() -> None:
     proxy = ProxyDouble(flags=[{"failed_active_health_check": True}, {}])
     async with proxy.running(), world(proxy) as api:
@@ -165,13 +178,14 @@ async def test_a_restarted_control_plane_knows_since_when() -> None:
             await eventually(lambda: serving(api) == 1, "green serves")
         before, count = failover(api)["serving"], writes(api)
         async with service(api):
-            await asyncio.sleep(3 * INTERVAL_SECONDS)
+            await asyncio.sleep(3 * OFTEN)
             assert failover(api)["serving"] == before, "it read it in the status"
             assert writes(api) == count, "and has nothing to add"
 
 
+@pytest.mark.usefixtures("often")
 async def test_a_proxy_that_goes_silent_is_flagged_and_then_heard_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "STALE_SECONDS", 0.6)
+    monkeypatch.setattr(poller, "STALE_SECONDS", 0.2)
     proxy = ProxyDouble()
     async with world(proxy) as api:
         async with proxy.running(), service(api):
@@ -184,8 +198,9 @@ async def test_a_proxy_that_goes_silent_is_flagged_and_then_heard_again(monkeypa
                 await eventually(lambda: "staleSince" not in failover(api)["proxies"], "it answers again")
 
 
+@pytest.mark.usefixtures("often")
 async def test_one_of_two_proxies_is_enough_and_the_other_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "STALE_SECONDS", 0.6)
+    monkeypatch.setattr(poller, "STALE_SECONDS", 0.2)
     one, two = ProxyDouble(), ProxyDouble()
     async with one.running(), world(one, two) as api, service(api):
         await eventually(lambda: failover(api).get("proxies", {}).get("message", "").startswith("proxy-1"), "the other does not answer")
@@ -212,6 +227,7 @@ async def test_a_tier_that_is_gone_is_gone_from_the_metrics_too() -> None:
         assert proven(1) == 1, "the first one is as it was"
 
 
+@pytest.mark.usefixtures("often")
 async def test_without_failover_there_is_no_such_status() -> None:
     proxy = ProxyDouble()
     async with proxy.running(), world(proxy) as api, service(api):
@@ -221,9 +237,9 @@ async def test_without_failover_there_is_no_such_status() -> None:
         spec = {name: value for name, value in SPEC.items() if name != "failover"}
         await api.put(UPSTREAM, "gloo-system", BLUE, spec=spec, status=obj["status"], metadata=obj["metadata"])
         await eventually(lambda: not failover(api), "it is taken away")
-        await asyncio.sleep(2 * INTERVAL_SECONDS)
+        await asyncio.sleep(2 * OFTEN)
         asked = proxy.questions
-        await asyncio.sleep(2 * INTERVAL_SECONDS)
+        await asyncio.sleep(2 * OFTEN)
         assert proxy.questions == asked, "and nobody is asked"
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gloo_api.crds import custom_resource_definitions
+from gloo_api.crds import custom_resource_definitions, shared_definitions
 
 pytestmark = pytest.mark.unit
 
-DEFINITIONS = {definition["spec"]["names"]["kind"]: definition for definition in custom_resource_definitions()}
+DEFINITIONS = {definition["spec"]["names"]["kind"]: definition for definition in shared_definitions()}
 
 
 def root(kind: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def at(kind: str, path: str) -> dict[str, Any]:
 
 
 def test_every_kind_of_the_guide_has_a_definition_in_its_group() -> None:
-    assert [definition["metadata"]["name"] for definition in custom_resource_definitions()] == [
+    assert [definition["metadata"]["name"] for definition in shared_definitions()] == [
         "upstreams.gloo.solo.io",
         "gateways.gateway.solo.io",
         "virtualservices.gateway.solo.io",

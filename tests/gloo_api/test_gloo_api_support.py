@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gloo_api import support
-from gloo_api.crds import custom_resource_definitions
+from gloo_api.crds import shared_definitions
 from gloo_api.gateway import Gateway
 from gloo_api.gloo_instance import GlooInstance
 from gloo_api.meta import InvalidResource, Resource
@@ -20,7 +20,7 @@ from gloo_api.virtual_service import VirtualService
 pytestmark = pytest.mark.unit
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
-KINDS = [definition["spec"]["names"]["kind"] for definition in custom_resource_definitions()]
+KINDS = [definition["spec"]["names"]["kind"] for definition in shared_definitions()]
 MODELS: dict[str, type[Resource]] = {model.KIND.kind: model for model in (Upstream, Gateway, VirtualService, GlooInstance)}
 
 

@@ -16,7 +16,7 @@ from toolchain import cache
 from toolchain.progress import Progress, duration
 from toolchain.tools import CHECKOUT, tool
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from toolchain.processes import Children
 from toolchain.routes import Debian
 from toolchain.tools import tools
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None, reason="this machine has no apt")
 
 DEMO = Debian(version="debian-12", packages=("demo",), programs=("usr/bin/demo",), with_libraries=True)

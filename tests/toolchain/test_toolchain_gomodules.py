@@ -14,7 +14,7 @@ from toolchain.processes import Children
 from toolchain.routes import Generated, GoModule
 from toolchain.tools import tool
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 PROGRAM = """package main
 

@@ -23,7 +23,7 @@ from toolchain.progress import Progress
 from toolchain.routes import GoModule, Release, Tool
 from toolchain.tools import CHECKOUT
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 COMMAND = [sys.executable, "-m", "toolchain", "install", "http-echo"]
 
@@ -81,7 +81,7 @@ def test_a_killed_build_is_cleaned_up_by_the_next_install(pretended_go: Pretende
 
 
 def test_two_installs_at_once_do_the_work_once(pretended_go: PretendedGo) -> None:
-    first = start(PRETENDED_SECONDS="0.5")
+    first = start(PRETENDED_SECONDS="3")
     wait_for(pretended_go.builds)
     second = start(PRETENDED_SECONDS="0.5")
 
@@ -106,9 +106,10 @@ def test_a_second_install_uses_no_network_and_starts_no_process(pretended_go: Pr
 
 def test_a_second_install_says_nothing_and_takes_no_time(pretended_go: PretendedGo) -> None:
     install(["http-echo"], progress=Progress(io.StringIO()))
-    started = time.monotonic()
+    before = os.times()
     done = subprocess.run(COMMAND, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert time.monotonic() - started < 1, "each make target calls it"
+    used = sum(after - earlier for after, earlier in zip(os.times()[2:4], before[2:4], strict=True))
+    assert used < 1, "each make target calls it: seconds of computing, whatever else the machine does"
     assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), "and has its own things to say"
 
 

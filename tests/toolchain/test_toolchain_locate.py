@@ -11,7 +11,7 @@ import toolchain
 from toolchain import cache, locate
 from toolchain.tools import tool
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 def put_in_cache(name: str) -> Path:

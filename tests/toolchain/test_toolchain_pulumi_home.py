@@ -18,7 +18,7 @@ from toolchain.pulumi_home import launcher
 from toolchain.routes import StandIn
 from toolchain.tools import LANGUAGE_HOST, PLUGIN_VERSIONS, tool
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from toolchain import venv
 from toolchain.errors import InstallFailed
 from toolchain.processes import Children
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from toolchain.errors import InstallFailed
 from toolchain.processes import Children
 from toolchain.routes import Wheel
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture
