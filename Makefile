@@ -9,7 +9,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down forget env status fail heal watch metrics test test-unit test-kind coverage bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch drill metrics test test-unit test-kind coverage bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ metrics: tools ## a configuration for a Prometheus on this machine: make -s metr
 
 watch: tools ## who answers, live
 	@$(CLI) watch
+
+drill: tools ## break the stack on purpose, and judge what clients noticed (SCENARIO="app-killed pod-deleted", SCENARIO=--list; docs/drill.md)
+	@$(RUN) python -m drill --project $(PROJECT) --stack $(STACK) $(SCENARIO)
 
 test: test-tools test-unit coverage ## every test: units first, then properties and commands, Pulumi's engine, Envoy, embedded clusters, the whole stack
 	@$(RUN) python -m pytest -q -n auto -m "property or process"
