@@ -30,9 +30,9 @@ class Progress:
     total: int
     """Scenarios to run, repeats and all."""
     number: int = 0
-    scenario: str = ""
-    phase: str = ""
-    since: float = 0.0
+    scenario: str = "drill"
+    phase: str = "begin"
+    since: float = field(default_factory=time.monotonic)
     """When the phase began (`time.monotonic()`)."""
     seconds: float = 0.0
     """How long it is to last; 0: not known."""

@@ -47,6 +47,11 @@ def test_colours_are_for_terminals_and_for_those_who_want_them(monkeypatch: pyte
     assert YELLOW not in shown(terminal=True), "NO_COLOR is honoured"
 
 
+def test_before_the_first_scenario_there_is_something_to_see() -> None:
+    progress = Progress(total=8)
+    assert lines(progress, now=progress.since + 1).plain == "drill 0 of 8  begin 1.0 s\n", "the guardian is being started"
+
+
 def test_the_lines_that_stay_say_how_far_it_is_and_what_clients_see() -> None:
     results = [result(0, "blue-pod"), result(1, "", Kind.STATUS), result(2, "green-pod")]
     probe: Any = SimpleNamespace(results=results, load=SimpleNamespace(rate=200.0))
