@@ -2,6 +2,7 @@
 PYTHON ?= python3
 STACK  ?= embedded
 COLOR  ?= blue
+PORT   ?= 0
 PROJECT ?= .
 RUN    := $(PYTHON) -m toolchain run --
 CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
@@ -9,7 +10,7 @@ CLI    := $(RUN) python -m cli --project $(PROJECT) --stack $(STACK)
 GO     := $(RUN) env -C embedded/node CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false -trimpath -gcflags=all=-dwarf=false" go
 
 .DEFAULT_GOAL := help
-.PHONY: help tools test-tools up down forget env status fail heal watch drill metrics test test-unit test-kind coverage bench check format
+.PHONY: help tools test-tools up down forget env status fail heal watch console drill metrics test test-unit test-kind coverage bench check format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,12 +49,15 @@ metrics: tools ## a configuration for a Prometheus on this machine: make -s metr
 watch: tools ## who answers, live
 	@$(CLI) watch
 
+console: tools ## who serves, clusters and events as a page on this machine, until Ctrl-C (PORT=9980 for a fixed port)
+	@$(CLI) console --port $(PORT)
+
 drill: tools ## break the stack on purpose, and judge what clients noticed (SCENARIO="app-killed pod-deleted", SCENARIO=--list; docs/drill.md)
 	@$(RUN) python -m drill --project $(PROJECT) --stack $(STACK) $(SCENARIO)
 
 test: test-tools test-unit coverage ## every test: units first, then properties and commands, Pulumi's engine, Envoy, embedded clusters, the whole stack
 	@$(RUN) python -m pytest -q -n auto -m "property or process"
-	@$(RUN) python -m pytest -q -m "engine or envoy or prometheus"
+	@$(RUN) python -m pytest -q -m "engine or envoy or prometheus or browser"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e
 	@$(GO) test ./...

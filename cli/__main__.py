@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import toolchain
-from cli import kubeconfigs, scraping, serving, traffic
+from cli import console, kubeconfigs, scraping, serving, traffic
 from cli.stack import Stack, Terminated
 from cli.workspace import PROJECT, CommandFailed, make, open_workspace
 
@@ -32,9 +32,17 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
         commands.add_parser(name, help=text).add_argument("--color", default="blue", help="which app (default: blue)")
     commands.add_parser("metrics", help="print a configuration for a Prometheus on this machine (docs/metrics.md)")
+    page = commands.add_parser("console", help="the console: who serves, clusters and events as a page on this machine")
+    page.add_argument("--port", type=_port, default=0, help="of 127.0.0.1 (default: a free one)")
     watch = commands.add_parser("watch", help="who answers, live")
     watch.add_argument("--seconds", type=float, help="end after so many seconds (default: when interrupted)")
     return top
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535, nor 0 for a free one")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, stack: Stack) -> None:
@@ -56,6 +64,8 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
             traffic.set_health(stack, color=arguments.color, health=traffic.Health.OK)
         case "metrics":
             print(scraping.configuration(stack), end="")
+        case "console":
+            console.serve(stack, port=arguments.port)
         case "watch":
             traffic.watch(stack.proxy_url(), seconds=arguments.seconds)
 

@@ -46,8 +46,8 @@ def all_answer(stack: Stack) -> bool:
     )
 
 
-def find_deployment(stack: Stack, name: str) -> list[str]:
-    """The `kubectl` command line that reaches the cluster which runs Deployment default/<name>.
+def find_deployment(stack: Stack, name: str, *, namespace: str = "default") -> list[str]:
+    """The `kubectl` command line that reaches the cluster which runs Deployment <namespace>/<name>.
 
     Errors: CommandFailed when the stack is not up or no cluster runs it, with the names that are there.
     """
@@ -57,7 +57,7 @@ def find_deployment(stack: Stack, name: str) -> list[str]:
     seen = []
     for file in files:
         kubectl = [str(toolchain.find("kubectl")), "--kubeconfig", str(file), "--request-timeout=10s"]
-        done = subprocess.run([*kubectl, "get", "deployments", "-n", "default", "-o", "name"], capture_output=True, text=True, check=False)
+        done = subprocess.run([*kubectl, "get", "deployments", "-n", namespace, "-o", "name"], capture_output=True, text=True, check=False)
         names = [line.removeprefix("deployment.apps/") for line in done.stdout.split()]
         if name in names:
             return kubectl

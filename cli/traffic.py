@@ -6,19 +6,15 @@ costs is not measured here.
 
 from __future__ import annotations
 
-import re
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 
 from cli import kubeconfigs
+from cli.forwarding import port_forward
 from cli.stack import Stack
-from cli.workspace import CommandFailed
 
 ADMIN_PORT = 19000
 
@@ -36,23 +32,6 @@ def set_health(stack: Stack, *, color: str, health: Health) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/healthcheck/{health.value}", method="POST")
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 -- loopback
             print(f"{color}: POST /healthcheck/{health.value} -> {response.status} {response.read().decode().strip()}")
-
-
-@contextmanager
-def port_forward(kubectl: list[str], target: str, port: int, *, namespace: str = "default") -> Iterator[int]:
-    """A `kubectl port-forward` to `port` of `target` for as long as the context lasts. Yields the local port, on 127.0.0.1."""
-    command = [*kubectl, "port-forward", "-n", namespace, "--address", "127.0.0.1", target, f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            found = re.search(r"127\.0\.0\.1:(\d+) ->", line)
-            if not found:
-                process.terminate()
-                reason = process.stderr.read().strip() if process.stderr else ""
-                raise CommandFailed(f"cannot port-forward to {target}: {reason or 'kubectl ended without a word'}. See why: make status")
-            yield int(found.group(1))
-        finally:
-            process.terminate()
 
 
 def watch(url: str, *, seconds: float | None = None, rate: float = 10.0) -> None:

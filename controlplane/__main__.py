@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     fed.add_argument("--namespace", default="gloo-fed", help="where KubernetesClusters and FailoverSchemes are (default: %(default)s)")
     fed.add_argument("--gloo-namespace", default="gloo-system", help="namespace of gloo in every cluster (default: %(default)s)")
 
+    fed.add_argument("--console-address", metavar="HOST:PORT", help="serve the console here: read-only, without a login, so only on loopback")
+
     for command in (gloo, fed):
         command.add_argument(
             "--leader-election",
@@ -101,6 +103,7 @@ def _gloo_fed(options: argparse.Namespace) -> int:
             Options(
                 namespace=options.namespace,
                 gloo_namespace=options.gloo_namespace,
+                console_address=options.console_address,
                 health_address=options.health_address,
                 started=_STARTED,
                 identity=process.identity(given=options.identity) if options.leader_election else None,

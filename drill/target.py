@@ -16,8 +16,9 @@ from typing import Any, Self
 
 import toolchain
 from cli import kubeconfigs
+from cli.forwarding import port_forward
 from cli.stack import Stack
-from cli.traffic import ADMIN_PORT, port_forward
+from cli.traffic import ADMIN_PORT
 from cli.workspace import PROJECT, CommandFailed
 from drill.containers import Container, pods
 from drill.notes import Notes

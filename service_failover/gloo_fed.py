@@ -10,7 +10,7 @@ from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
 from service_failover.labels import NO_LABELS, Labels, labels
-from service_failover.names import CONTROL_PLANE_IMAGE, FED_NAMESPACE, GLOO_NAMESPACE, HEALTH_PORT
+from service_failover.names import CONSOLE_PORT, CONTROL_PLANE_IMAGE, FED_NAMESPACE, GLOO_NAMESPACE, HEALTH_PORT
 from service_failover.namespaces import own_namespace
 from service_failover.validation import ADDRESSING, FLAG, IMAGE, NAMESPACE, REPLICAS, arguments, label_map
 
@@ -84,7 +84,11 @@ class GlooFed(pulumi.ComponentResource):
                 labels=labels("gloo-fed", given, own=SELECTOR),
                 service_account="gloo-fed",
                 containers=[
-                    fed_container(image=args.get("image", CONTROL_PLANE_IMAGE), gloo_namespace=args.get("gloo_namespace", GLOO_NAMESPACE)),
+                    fed_container(
+                        image=args.get("image", CONTROL_PLANE_IMAGE),
+                        gloo_namespace=args.get("gloo_namespace", GLOO_NAMESPACE),
+                        loopback_address=addressing.apply(lambda known: known["loopback_address"]),
+                    ),
                 ],
                 grace_seconds=10,
                 replicas=replicas,
@@ -99,8 +103,11 @@ class GlooFed(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
-def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str]) -> pods.Manifest:
-    """The container of Gloo Federation's control plane. It works in the namespace of its pod."""
+def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str], loopback_address: pulumi.Input[str]) -> pods.Manifest:
+    """The container of Gloo Federation's control plane. It works in the namespace of its pod.
+
+    Its console has no port of its own here: it listens where only a port-forward to the pod comes, which the cluster's RBAC allows or not.
+    """
     return pods.container(
         name="gloo-fed",
         image=image,
@@ -110,6 +117,7 @@ def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str]
             "--namespace=$(POD_NAMESPACE)",
             pulumi.Output.concat("--gloo-namespace=", gloo_namespace),
             f"--health-address=$(POD_IP):{HEALTH_PORT}",
+            pulumi.Output.concat("--console-address=", loopback_address, f":{CONSOLE_PORT}"),
         ],
         env=pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
         ports={"health": HEALTH_PORT},

@@ -28,6 +28,7 @@ PROXY_SELECTOR = {"gateway-proxy": "live", "gateway-proxy-id": DEFAULT_PROXY}
 """How the guide's Services select the pods of the gateway proxy."""
 XDS_PORT = 9977
 HEALTH_PORT = 9978
+CONSOLE_PORT = 9980
 HTTP_PORT = 8080
 FAILOVER_PORT = 15443
 PROXY_NODE_PORT = 30080

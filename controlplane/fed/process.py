@@ -1,4 +1,4 @@
-"""`gloo-fed` as a process: the management cluster's API server, those of the registered clusters, and a health endpoint.
+"""`gloo-fed` as a process: the management cluster's API server, those of the registered clusters, a health endpoint and the console.
 
 Every replica reads all clusters, so that a new leader has nothing to learn; only the leader writes.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from controlplane import metrics, process
 from controlplane.fed import farewell
+from controlplane.fed.console.console import Console
 from controlplane.fed.kinds import FAILOVER_SCHEME, GLOO_INSTANCE, KUBERNETES_CLUSTER
 from controlplane.fed.mirror import Mirror
 from controlplane.fed.registry import Registry
@@ -38,6 +39,7 @@ class Options:
     health_address: str | None
     started: float
     identity: str | None = None
+    console_address: str | None = None
 
 
 async def main(options: Options) -> None:
@@ -50,10 +52,14 @@ async def main(options: Options) -> None:
             registry.changed(kind, key)
             schemes.changed(kind, key)
             mirror.changed(kind, key)
+            if console is not None:
+                console.changed(kind, key)
 
     def member_changed(cluster: str, kind: Kind | None) -> None:
         schemes.member_changed(cluster, kind)
         mirror.member_changed(cluster, kind)
+        if console is not None:
+            console.member_changed(cluster, kind)
         if kind is None:
             member = registry.members.get(cluster)
             if member is None:
@@ -64,6 +70,8 @@ async def main(options: Options) -> None:
     def status_changed(kind: Kind, key: Key) -> None:
         if synced.is_set():
             mirror.changed(kind, key)
+            if console is not None:
+                console.changed(kind, key)
 
     def member_status_changed(cluster: str, key: Key) -> None:
         mirror.status_changed(cluster, key)
@@ -86,14 +94,30 @@ async def main(options: Options) -> None:
     )
     schemes = Schemes(view=view, writer=writer, namespace=options.namespace, registry=registry)
     mirror = Mirror(view=view, writer=writer, registry=registry)
+    console = (
+        Console(
+            address=options.console_address,
+            view=view,
+            registry=registry,
+            leader=leader,
+            namespace=options.namespace,
+            name=options.identity or process.identity(given=None),
+        )
+        if options.console_address
+        else None
+    )
     health = HealthServer(address=options.health_address, waiting_for=lambda: waiting_for(view)) if options.health_address else None
     try:
         if health is not None:
             await health.start()
+        if console is not None:
+            await console.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(view.run())
             await view.synced()
             synced.set()
+            if console is not None:
+                console.begin()
             for loop in (registry.run(), leader.run(), leader.while_leading(registry.lead, schemes.run, mirror.run)):
                 group.create_task(loop)
             process.ready(seconds=time.monotonic() - options.started)
@@ -103,6 +127,8 @@ async def main(options: Options) -> None:
         await leader.release()
         if health is not None:
             await health.stop()
+        if console is not None:
+            await console.stop()
         await client.close()
 
 

@@ -19,15 +19,15 @@ def scheme_serving(scheme: FailoverScheme, observed: FailoverStatus | None, *, t
     """The fields of the scheme's status: serving, standbyProven, tiers. `trouble`: why the primary's cluster cannot be read, if it cannot."""
     if observed is None:
         return {}
-    places = _places(scheme)
+    known = places(scheme)
     tiers = [
-        TierStatus(**_set(each), clusters=places[each.priority][0], upstreams=places[each.priority][1])
+        TierStatus(**_set(each), clusters=known[each.priority][0], upstreams=known[each.priority][1])
         for each in observed.priorities
-        if each.priority < len(places)  # Another one belongs to a scheme that has just changed.
+        if each.priority < len(known)  # Another one belongs to a scheme that has just changed.
     ]
     body: Body = {"standbyProven": observed.standby_proven, "tiers": [tier.to_object() for tier in tiers]}
     if observed.serving is not None:
-        body["serving"] = _serving(scheme, observed, places=places, trouble=trouble).to_object()
+        body["serving"] = _serving(scheme, observed, known=known, trouble=trouble).to_object()
     return body
 
 
@@ -38,13 +38,11 @@ def tier_name(priority: int | None, clusters: tuple[str, ...]) -> str:
     return f"{'primary' if priority == 0 else f'tier {priority}'} ({', '.join(clusters)})"
 
 
-def _serving(
-    scheme: FailoverScheme, observed: FailoverStatus, *, places: list[tuple[tuple[str, ...], tuple[str, ...]]], trouble: str
-) -> SchemeServing:
+def _serving(scheme: FailoverScheme, observed: FailoverStatus, *, known: list[Place], trouble: str) -> SchemeServing:
     serving, proxies = observed.serving, observed.proxies
     assert serving is not None, "asked before"  # noqa: S101
     priority = serving.priority
-    clusters = places[priority][0] if priority is not None and priority < len(places) else ()
+    clusters = known[priority][0] if priority is not None and priority < len(known) else ()
     stale = [f"cluster {scheme.spec.primary.cluster_name}: {trouble}"] if trouble else []
     if proxies is not None and proxies.stale_since:
         stale.append(f"since {proxies.stale_since} no proxy of {scheme.spec.primary.cluster_name} says how its endpoints are: {proxies.message}")
@@ -58,12 +56,12 @@ def _set(model: PriorityStatus | Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in model.model_fields_set if name in type(model).model_fields}
 
 
-def _places(scheme: FailoverScheme) -> list[Place]:
-    """By priority."""
+def places(scheme: FailoverScheme) -> list[Place]:
+    """The tiers of a scheme, by priority."""
     primary = scheme.spec.primary
-    places: list[Place] = [((primary.cluster_name,), (f"{primary.cluster_name}/{primary.namespace}/{primary.name}",))]
+    found: list[Place] = [((primary.cluster_name,), (f"{primary.cluster_name}/{primary.namespace}/{primary.name}",))]
     for group in scheme.spec.failover_groups:
         clusters = tuple(dict.fromkeys(member.cluster for member in group.priority_group))
         upstreams = tuple(f"{member.cluster}/{each.namespace}/{each.name}" for member in group.priority_group for each in member.upstreams)
-        places.append((clusters, upstreams))
-    return places
+        found.append((clusters, upstreams))
+    return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = ("controlplane", "gloo_api")
+SUFFIXES = {".py", ".html", ".css", ".js", ".svg"}
 DOCKERFILE = Path("service_failover/image/Dockerfile")
 REQUIREMENTS = Path("service_failover/image/requirements.txt")
 WHEELS = Path("service_failover/image/wheels")
@@ -21,7 +22,8 @@ def sources(checkout: Path = CHECKOUT) -> Iterator[Path]:
     """Everything that the image is made of, relative to `checkout`, in a fixed order."""
     yield from (DOCKERFILE, REQUIREMENTS)
     for package in PACKAGES:
-        yield from (path.relative_to(checkout) for path in sorted((checkout / package).rglob("*.py")))
+        files = sorted(path for path in (checkout / package).rglob("*") if path.suffix in SUFFIXES)
+        yield from (path.relative_to(checkout) for path in files)
 
 
 def fingerprint(base_image: str, checkout: Path = CHECKOUT) -> str:

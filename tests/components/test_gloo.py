@@ -15,6 +15,7 @@ from service_failover.addressing import CONTAINERS, EMBEDDED, KIND, Addressing
 from service_failover.gloo import Gloo, GlooArgs, object_rules, own_rules, service_rules
 from service_failover.gloo import url as gloo_url
 from service_failover.gloo_fed import GlooFed, fed_rules
+from service_failover.names import CONSOLE_PORT
 
 pytestmark = pytest.mark.unit
 
@@ -245,6 +246,7 @@ def test_gloo_fed_gets_its_command_line(fed: Recorder) -> None:
         "--namespace=$(POD_NAMESPACE)",
         "--gloo-namespace=gloo-system",
         "--health-address=$(POD_IP):9978",
+        "--console-address=127.0.0.1:9980",
     ]
 
 
@@ -273,3 +275,11 @@ def test_the_program_gives_the_options_on(in_cluster: InCluster) -> None:
         lambda options: GlooFed("fed", {}, pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")])))
     )
     assert all(resource.provider.endswith("::cluster") for resource in program.kubernetes() if resource.type != "pulumi:providers:kubernetes")
+
+
+@pytest.mark.parametrize(("addressing", "address"), [(CONTAINERS, "127.0.0.1"), (EMBEDDED, "$(POD_IP)")])
+def test_the_console_is_where_only_a_port_forward_comes(in_cluster: InCluster, addressing: Addressing, address: str) -> None:
+    program = in_cluster(lambda options: GlooFed("fed", {"addressing": addressing}, options))
+    found = container(program, "gloo-fed")
+    assert f"--console-address={address}:{CONSOLE_PORT}" in found["args"], "it has no login: the cluster's RBAC says who may forward a port"
+    assert [port["name"] for port in found["ports"]] == ["health"], "no Service, and nothing that looks at ports, is led to it"
