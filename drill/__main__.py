@@ -83,10 +83,10 @@ def drill(stack: Stack, names: list[str], options: argparse.Namespace) -> int:
                 view=view,
             )
         )
-    return report(seen, folder, options)
+    return report(seen, folder, options, heal_command=_heal_command(stack))
 
 
-def report(seen: Seen, folder: Folder, options: argparse.Namespace) -> int:
+def report(seen: Seen, folder: Folder, options: argparse.Namespace, *, heal_command: str) -> int:
     """Judge, print and write what was seen. The exit code."""
     passed = False
     if seen.recordings:
@@ -98,8 +98,9 @@ def report(seen: Seen, folder: Folder, options: argparse.Namespace) -> int:
             write_private(file, content)
         print(f"\n{text(result)}\n\nReport: {files[1].resolve().as_uri()}\nAs JSON: {files[0].resolve()}")
     if seen.ended:
-        print(f"error: ended early: {seen.ended}. Everything is healed", file=sys.stderr)
-        return 130 if seen.interrupted else 2
+        left = f"Not healed: {', '.join(seen.left_broken)}. Once more: {heal_command}" if seen.left_broken else "Everything is healed."
+        print(f"error: ended early: {seen.ended}. {left}", file=sys.stderr)
+        return 130 if seen.interrupted and not seen.left_broken else 2
     return 0 if passed else 1
 
 

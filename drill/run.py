@@ -78,6 +78,8 @@ class Seen:
     """Why it ended early; "" when it did not."""
     interrupted: bool = False
     """Whether that was a signal, such as Ctrl-C's."""
+    left_broken: tuple[str, ...] = ()
+    """Scenarios that could not be healed, or not yet."""
 
 
 def scheduled(scenario: Scenario) -> float:
@@ -91,8 +93,9 @@ def limit_of(scenarios: tuple[Scenario, ...]) -> float:
 
 
 def run(drill: Drill) -> Seen:
-    """Do it all. What was broken is healed when this returns, and when it does not return too. Errors: CommandFailed when healing failed."""
+    """Do it all. What was broken is healed when this returns, unless it says otherwise, and when it does not return too."""
     takes: list[Take] = []
+    ended, interrupted = "", False
     deadline = time.monotonic() + drill.time_limit
     try:
         with drill.view.shown(), drill.guardian:
@@ -104,16 +107,11 @@ def run(drill: Drill) -> Seen:
                 ):
                     takes[-1].run()
     except KeyboardInterrupt:
-        return Seen(recordings=_recordings(takes), ended="interrupted", interrupted=True)
+        ended, interrupted = "interrupted", True
     except CommandFailed as error:
-        if drill.broken.names():
-            raise
-        return Seen(recordings=_recordings(takes), ended=str(error))
-    return Seen(recordings=_recordings(takes))
-
-
-def _recordings(takes: list[Take]) -> tuple[Recording, ...]:
-    return tuple(recording for take in takes if (recording := take.recording()))
+        ended = str(error)
+    recordings = tuple(recording for take in takes if (recording := take.recording()))
+    return Seen(recordings=recordings, ended=ended, interrupted=interrupted, left_broken=tuple(drill.broken.names()))
 
 
 class Take:
@@ -180,7 +178,8 @@ class Take:
         drill = self._drill
         wrong = wait_until_settled(drill.target, seconds=SETTLE_TIMEOUT * (not drill.despite), unsettled=drill.senses.unsettled)
         if wrong and not drill.despite:
-            raise CommandFailed(f"the stack is not healthy, {SETTLE_TIMEOUT:g} s after the scenario before: {wrong}")
+            where = drill.target.stack.command("status")
+            raise CommandFailed(f"the stack is not healthy, {SETTLE_TIMEOUT:g} s after the scenario before: {wrong} See why: {where}")
 
     @contextmanager
     def _observed(self) -> Iterator[None]:

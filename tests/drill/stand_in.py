@@ -136,7 +136,8 @@ def drill(target: StandIn, folder: Folder, scenarios: tuple[Scenario, ...]) -> i
         }
         for each in outcome.recordings
     ]
-    (target.folder / "seen.json").write_text(json.dumps({"ended": outcome.ended, "interrupted": outcome.interrupted, "recordings": seen}))
+    told = {"ended": outcome.ended, "interrupted": outcome.interrupted, "left_broken": outcome.left_broken, "recordings": seen}
+    (target.folder / "seen.json").write_text(json.dumps(told))
     return 0
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from recordings import FAILOVER, recording
 
-from drill.__main__ import main, report
+from drill.__main__ import main
+from drill.__main__ import report as report_to
 from drill.document import load
 from drill.folder import Folder
 from drill.options import parser
@@ -26,6 +27,10 @@ KEPT = ((2.0, "blue-pod", 0.002), (3.0, "green-pod", 0.002), (3.0, "blue-pod", 0
 def folder(tmp_path: Path) -> Folder:
     (tmp_path / "drills").mkdir()
     return Folder(tmp_path / "drills")
+
+
+def report(seen: Seen, folder: Folder, chosen: argparse.Namespace) -> int:
+    return report_to(seen, folder, chosen, heal_command="make drill SCENARIO=heal")
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -61,6 +66,12 @@ def test_an_early_end_is_no_verdict(folder: Folder, capsys: pytest.CaptureFixtur
     assert "ended early: the reason. Everything is healed" in capsys.readouterr().err, "why, and that nothing is left"
     (kept,) = folder.path.glob("*.json")
     assert json.loads(kept.read_text())["interrupted"], "what was measured so far is marked"
+
+
+def test_what_is_left_broken_is_named_with_the_command_that_heals_it(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Seen(recordings=(), ended="interrupted", interrupted=True, left_broken=("app-frozen",))
+    assert report(seen, folder, options()) == 2, "it is worse than an interruption"
+    assert "Not healed: app-frozen. Once more: make drill SCENARIO=heal" in capsys.readouterr().err
 
 
 def test_an_early_end_before_anything_broke_leaves_no_report(folder: Folder) -> None:
