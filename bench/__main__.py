@@ -1,4 +1,4 @@
-"""`python -m bench scale | failover | push | up | kind`: the command line. The report goes to standard output, as JSON to a file that is named."""
+"""`python -m bench scale | failover | push | up | kind | probe`: the command line. The report goes to standard output, as JSON to a file if told."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ def parser() -> argparse.ArgumentParser:
     kind.add_argument("--node-image", default="", help="of the nodes (default: that of the stack)")
     kind.add_argument("--base-image", default="", help="base of the control plane's image (default: the pinned one)")
 
-    for command, repeats in ((scale, 3), (failover, 10), (push, 5), (up, 5), (kind, 3)):
+    probe = commands.add_parser("probe", help="how late the drill's probe is by itself, at a rate, on one core", allow_abbrev=False)
+    probe.add_argument("--rate", type=float, default=2000, help="requests a second (default: %(default)s)")
+    probe.add_argument("--seconds", type=float, default=20, help="of each load (default: %(default)s)")
+
+    for command, repeats in ((scale, 3), (failover, 10), (push, 5), (up, 5), (kind, 3), (probe, 3)):
         command.add_argument("--repeats", type=_count, default=repeats, help="how often everything is measured (default: %(default)s)")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     return root
@@ -89,6 +93,11 @@ async def _run(options: argparse.Namespace, report: Report) -> None:
             from bench import up
 
             await up.run(up.Settings(repeats=options.repeats), report)
+        case "probe":
+            from bench import probe
+
+            report.settings |= {"rate": options.rate, "seconds": options.seconds}
+            await probe.run(probe.Settings(repeats=options.repeats, rate=options.rate, seconds=options.seconds), report)
         case "kind":
             from bench import kind
 

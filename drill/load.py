@@ -21,9 +21,13 @@ class Request:
     body: bytes = b""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a URL that no request can be sent to."""
+        """Raises ValueError for a URL that no request can be sent to, and for a method or a header that would be more than one line."""
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: {self.url!r} is not allowed; allowed: http://... or https://...")
+        lines = {"url": self.url, "method": self.method} | {f"headers: {name!r}": f"{name}{value}" for name, value in self.headers.items()}
+        for field_name, line in lines.items():
+            if not line.isprintable() or not line.isascii():
+                raise ValueError(f"{field_name}: {line!r} is not allowed; allowed: one line of printable ASCII characters")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,6 +101,8 @@ class Measures:
     healed: float | None
     total: Part
     phases: dict[Phase, Part]
+    served_before: tuple[str, ...]
+    """Who answered before the break. What was sent before it may well be answered by another one after it."""
     in_flight: int
     """Requests that had been sent and had not ended at the break."""
     failed_in_flight: int
@@ -152,6 +154,7 @@ def measure(recording: Recording) -> Measures:
             Phase.DURING: Part.of([result for result in results if breaks <= result.sent < heals]),
             Phase.AFTER: Part.of([result for result in results if heals <= result.sent]),
         },
+        served_before=tuple(sorted({result.server for result in results if result.done < breaks and not result.failed})),
         in_flight=len(flying),
         failed_in_flight=(caught := sum(result.failed for result in flying)),
         failed_beyond_in_flight=len(failed) - caught,

@@ -74,16 +74,16 @@ def _sound(measures: Measures) -> Iterator[Check]:
         if measures.whole
         else "The run was interrupted: it says nothing about what came after.",
     )
-    before = measures.phases[Phase.BEFORE].answered
+    before = measures.served_before
     if before and measures.broken is not None:
-        servers, expected = ", ".join(sorted(before)), measures.expected[0]
+        servers, expected = ", ".join(before), measures.expected[0]
         yield Check(
             objective="served_before",
             title="who served before the break",
             measured=servers,
             allowed=expected,
             unit="",
-            met=set(before) == {expected},
+            met=before == (expected,),
             text=f"Before the break {servers} answered; expected: {expected} alone.",
         )
     if measures.expected[1] is None:

@@ -75,6 +75,10 @@ def test_a_run_that_began_on_the_wrong_server_fails() -> None:
     assert [miss.text for miss in missed] == ["Before the break green-pod answered; expected: blue-pod alone."]
 
 
+def test_a_request_that_was_in_flight_at_the_break_may_be_answered_by_another_server() -> None:
+    assert verdict({}, ((1.9, BLUE, 0.002), (0.1, GREEN, 0.5), (3.0, GREEN, 0.002), (3.0, BLUE, 0.002))).passed, "that is what a retry is for"
+
+
 @pytest.mark.parametrize(
     ("values", "measured"),
     [({"interrupted": True}, "broken and healed, then interrupted"), ({"events": EVENTS[:3]}, "broken"), ({"events": ()}, "not broken")],

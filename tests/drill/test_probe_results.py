@@ -48,6 +48,14 @@ def test_a_url_of_another_kind_is_refused() -> None:
         Request(url="ftp://x")
 
 
+@pytest.mark.parametrize(
+    "values", [{"method": "GET / HTTP/1.1\r\nx: y\r\n"}, {"headers": {"a": "b\r\nc: d"}}, {"headers": {"a\n": "b"}}, {"url": "http://x/\n"}]
+)
+def test_a_request_is_never_more_than_one(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="one line of printable ASCII"):
+        Request(**{"url": "http://127.0.0.1:1/", **values})
+
+
 def test_a_summary_tells_who_answered_in_the_order_of_the_schedule() -> None:
     results = [result(4), result(0), result(1), result(2, server="green"), result(3, server="", kind=Kind.STATUS, status=503)]
     summary = summarise(results)
