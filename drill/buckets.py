@@ -22,13 +22,17 @@ OTHERS = "(others)"
 
 
 def buckets(results: Sequence[Result], *, started: float) -> dict[str, Any]:
-    """Columns of equal length: `{"width", "answered": {server: [count]}, "failed": {kind: [count]}, "p50": [seconds or None], "p99", "max"}`."""
+    """Columns of equal length: `{"width", "answered": {server: [count]}, "failed": {kind: [count]}, "p50": [seconds or None], "p99", "max", "lag"}`.
+
+    `lag` is the longest delay of the probe itself, so that what it caused is not taken for the server's.
+    """
     length = max((result.scheduled - started for result in results), default=0.0)
     width = WIDTH * max(1, math.ceil(length / WIDTH / MOST))
     count = 1 + math.floor(length / width + 1e-6)
     answered: defaultdict[str, list[int]] = defaultdict(lambda: [0] * count)
     failed: defaultdict[str, list[int]] = defaultdict(lambda: [0] * count)
     took: list[list[float]] = [[] for _ in range(count)]
+    late: list[list[float]] = [[] for _ in range(count)]
     names = _names(results)
     for result in results:
         # A request on the boundary belongs to the span that begins there, whatever the last digit of its time.
@@ -36,6 +40,7 @@ def buckets(results: Sequence[Result], *, started: float) -> dict[str, Any]:
         (failed[result.kind] if result.failed else answered[names[result.server]])[index] += 1
         if result.kind is not Kind.UNSENT:
             took[index].append(result.took)
+            late[index].append(max(0.0, result.sent - result.scheduled))
     for values in took:
         values.sort()
     return {
@@ -45,6 +50,7 @@ def buckets(results: Sequence[Result], *, started: float) -> dict[str, Any]:
         "p50": [_rank(values, 0.5) for values in took],
         "p99": [_rank(values, 0.99) for values in took],
         "max": [_rank(values, 1.0) for values in took],
+        "lag": [_rank(sorted(values), 1.0) for values in late],
     }
 
 

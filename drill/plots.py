@@ -67,7 +67,7 @@ def failures(timeline: Mapping[str, Any], *, axis: Axis, top: float) -> Iterator
 
 
 def latency(timeline: Mapping[str, Any], *, axis: Axis, top: float) -> Panel:
-    """Lines of p50, p99 and max on a logarithmic scale of whole decades."""
+    """Lines of p50, p99, max and the probe's own delay, on a logarithmic scale of whole decades."""
     known = [value for name in ("p50", "max") for value in timeline[name] if value]
     low = math.floor(math.log10(max(min(known, default=0.001), 1e-5)))
     high = max(low + 1, math.ceil(math.log10(max(known, default=0.01)) - 1e-9))
@@ -75,10 +75,8 @@ def latency(timeline: Mapping[str, Any], *, axis: Axis, top: float) -> Panel:
     def y(seconds: float) -> float:
         return round(top + LATENCY * (1 - (math.log10(max(seconds, 10**low)) - low) / (high - low)), 1)
 
-    shapes = tuple(
-        Shape(style=name, path=_line(timeline[name], width=timeline["width"], axis=axis, y=y), text=f"{name} of the latency")
-        for name in ("max", "p99", "p50")
-    )
+    texts = {"lag": "the probe's own delay", **{name: f"{name} of the latency" for name in ("max", "p99", "p50")}}
+    shapes = tuple(Shape(style=name, path=_line(timeline[name], width=timeline["width"], axis=axis, y=y), text=text) for name, text in texts.items())
     grid = tuple((y(10.0**exponent), f"{10.0 ** (exponent + 3):g} ms" if exponent < 0 else f"{10**exponent} s") for exponent in range(low, high + 1))
     return Panel(title="Latency, from the schedule to the end", top=top, height=LATENCY, shapes=shapes, grid=grid)
 

@@ -14,9 +14,9 @@ import sys
 import time
 from contextlib import suppress
 
-from drill.wire import Connection, Target
 from drill.load import Load
 from drill.results import LONGEST_SERVER, Kind, Result
+from drill.wire import Connection, Target
 
 REPORT_INTERVAL = 0.05
 LEAD = 0.05

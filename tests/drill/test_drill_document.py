@@ -139,7 +139,7 @@ def test_buckets_count_every_request_where_it_was_to_be_sent() -> None:
     assert len(columns["p50"]) == 80, "eight seconds"
     assert columns["answered"][BLUE] == [20] * 20 + [0] * 35 + [20] * 25, "not one request slips over a boundary"
     assert columns["failed"] == {"status": [0] * 20 + [20] * 10 + [0] * 50}
-    assert (columns["p50"][0], columns["max"][25], columns["p99"][40]) == (0.002, 0.003, 0.004)
+    assert (columns["p50"][0], columns["max"][25], columns["p99"][40], columns["lag"][0]) == (0.002, 0.003, 0.004, 0.0001)
 
 
 def test_buckets_of_a_long_run_are_wider() -> None:

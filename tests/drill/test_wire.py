@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from drill.wire import KEPT, Connection, Target
 from drill.load import Request
+from drill.wire import KEPT, Connection, Target
 
 pytestmark = pytest.mark.engine
 
