@@ -54,6 +54,29 @@ def test_a_program_gets_its_settings_and_its_output_reaches_the_user(stack: Stac
     assert stack.up("--expect-no-changes").exit_code == 0, "a second run changes nothing"
 
 
+def test_the_state_says_where_in_the_program_a_resource_was_made_and_nothing_of_this_machine(stack: Stack) -> None:
+    stack.program("""
+        class Part(pulumi.ComponentResource):
+            def __init__(self, name):
+                super().__init__("test:index:Part", name)
+                self.register_outputs({})
+
+        def make():
+            Part("one")
+
+        make()
+        pulumi.Output.from_input("two").apply(Part)
+    """)
+    assert stack.up().exit_code == 0
+    lines = (stack.project / "__main__.py").read_text().splitlines()
+    found = {name: each for name, each in stack.resources.items() if each["type"] == "test:index:Part"}
+    traces = {name: [frame["sourcePosition"] for frame in each.get("stackTrace", [])] for name, each in found.items()}
+    spoken = {name: [lines[int(position.rsplit("#", 1)[1]) - 1].strip() for position in trace] for name, trace in traces.items()}
+    assert spoken == {"one": ['Part("one")', "make()"], "two": []}, "from the call of the class to the program's first line"
+    assert traces["one"][0] == found["one"]["sourcePosition"]
+    assert traces["one"][0].startswith("project:///__main__.py#"), "relative to the project"
+
+
 @pytest.mark.parametrize(
     ("program", "shown"),
     [

@@ -22,6 +22,8 @@ import pulumi
 from pulumi.runtime import reset_options, run_in_stack, set_all_config
 from pulumi.runtime.proto import language_pb2
 
+from toolchain.plugins import stack_traces
+
 REPORTED_EXIT_CODE = 32
 """The program failed and the user has been told; the engine need not add anything. The official host uses the same number."""
 _HOST_DIRECTORY = str(Path(__file__).resolve().parents[2])
@@ -33,6 +35,7 @@ def execute(serialized: bytes) -> int:
     request = language_pb2.RunRequest.FromString(serialized)
     entry = Path(request.info.program_directory, request.info.entry_point).resolve()
     _prepare_process(request, entry)
+    stack_traces.shorten(_is_runtime)
     reset_options(
         project=request.project,
         root_directory=request.info.root_directory,
