@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -120,7 +121,9 @@ class World:
             self.have(cluster(name), instance(name), scheme(f"scheme-{number + 1:02}", primary=name, standby=names[(number + 1) % clusters]))
 
     def console(self) -> Console:
-        return Console(address="127.0.0.1:0", view=self, registry=self, leader=self.leader, namespace="gloo-fed", name="gloo-fed-1")  # type: ignore[arg-type]
+        with socket.create_server(("127.0.0.1", 0)) as free:  # A port that it has again after a restart.
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        return Console(address=address, view=self, registry=self, leader=self.leader, namespace="gloo-fed", name="gloo-fed-1")  # type: ignore[arg-type]
 
 
 @dataclass
