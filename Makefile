@@ -71,8 +71,8 @@ coverage: test-tools ## that the components' own tests cover at least 95 % of th
 test-kind: test-tools ## the whole stack on real kind clusters; needs docker and kind on PATH (docs/kind.md)
 	@$(RUN) python -m pytest -q -m kind tests/kind
 
-bench: test-tools ## measure failover, pushes, scale and `pulumi up` (half an hour; docs/benchmarks.md); best on an idle machine
-	@$(RUN) sh -c 'missed=0; for each in failover push scale up; do python -m bench $$each || missed=1; done; exit $$missed'
+bench: test-tools ## measure the probe, failover, pushes, scale and `pulumi up` (half an hour; docs/benchmarks.md); best on an idle machine
+	@$(RUN) sh -c 'missed=0; for each in probe failover push scale up; do python -m bench $$each || missed=1; done; exit $$missed'
 
 check: test-tools ## format, lint, types, layers
 	@$(RUN) ruff format --check .

@@ -16,7 +16,7 @@ from drill.marks import LANE, Lane, Mark, Step, lanes, marks, steps
 from drill.plots import FAILURES, LATENCY, REQUESTS, Panel, failures, latency, requests
 from drill.words import duration
 
-_MARKS, _STEPS, _TITLE, _GAP, _AXIS = 26, 38, 22, 16, 30
+_MARKS, _STEPS, _TITLE, _GAP, _AXIS = 42, 54, 22, 16, 30
 """Heights: of the rows above the plots, of a title, between plots, of the axis."""
 _MOST_CELLS = 200
 STRIP = 200

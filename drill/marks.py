@@ -49,7 +49,7 @@ class Segment:
     x: float
     width: float
     state: str
-    """ok, bad, or serving."""
+    """Of a priority: ok or bad. Of who serves: serving, or other when it is a standby."""
     text: str
     label: str
     """The same, if there is room for it."""
@@ -85,14 +85,14 @@ def marks(events: Sequence[Mapping[str, Any]], *, axis: Axis) -> Iterator[Mark]:
 
 
 def steps(measures: Mapping[str, Any], *, axis: Axis, top: float) -> Iterator[Step]:
-    """Two rows: the detection, and below it the switch and the recovery, one after the other."""
-    for row, name, since in ((0, "detect", "broken"), (1, "switch", "broken"), (1, "recover", "healed")):
+    """A row for each step that there was."""
+    for row, (name, since) in enumerate((("detect", "broken"), ("switch", "broken"), ("recover", "healed"))):
         if measures[name] is None or measures[since] is None:
             continue
         start = max(measures[since], 0.0) if name == "switch" else measures[since]
         x, end = axis.x(start), axis.x(start + measures[name])
         text = f"{name} {duration(measures[name])}"
-        yield Step(x=x, width=max(2.0, round(end - x, 1)), y=top + row * 18, text=text, left=end + len(text) * _WORDS > RIGHT)
+        yield Step(x=x, width=max(2.0, round(end - x, 1)), y=top + row * 17, text=text, left=end + len(text) * _WORDS > RIGHT)
 
 
 def lanes(events: Sequence[Mapping[str, Any]], *, axis: Axis, top: float) -> Iterator[Lane]:
@@ -108,8 +108,10 @@ def lanes(events: Sequence[Mapping[str, Any]], *, axis: Axis, top: float) -> Ite
 def _segments(said: Sequence[Mapping[str, Any]], *, axis: Axis) -> Iterator[Segment]:
     for event, following in zip(said, [*said[1:], None], strict=True):
         x, end = axis.x(event["at"]), axis.x(following["at"] if following else axis.end)
-        state = "serving" if event["kind"] == "serving" else "ok" if event["healthy"] else "bad"
-        words = {"ok": "healthy", "bad": "unhealthy"}.get(state, event["text"])
+        if event["kind"] == "serving":
+            state, words = "other" if event["priority"] else "serving", event["text"]
+        else:
+            state, words = ("ok", "healthy") if event["healthy"] else ("bad", "unhealthy")
         width = round(max(1.5, end - x), 1)
         text = f"{event['text']}, from {event['at']:.2f} s on"
         yield Segment(x=x, width=width, state=state, text=text, label=words if len(words) * _WORDS + 8 < width else "")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from drill.measures import Measures, Phase
 from drill.record import Objective
 from drill.results import Kind
+from drill.words import duration
 
 LATE = 0.02
 """Seconds of the probe's own delay (p99) from which on a reader has to know of it."""
@@ -158,7 +159,7 @@ def _in_time(measures: Measures, objective: Objective) -> Iterator[Check]:
 
 def _doubts(measures: Measures) -> Iterator[str]:
     if measures.lag is not None and measures.lag.p99 > LATE:
-        late = f"{measures.lag.p99 * 1000:.0f} ms late (p99; at most {measures.lag.max * 1000:.0f} ms)"
+        late = f"{duration(measures.lag.p99)} late (p99; at most {duration(measures.lag.max)})"
         yield f"The probe itself was {late}: the machine was busy, and the times are no more exact than that."
     if unsent := measures.total.failed.get(Kind.UNSENT, 0):
         yield f"{_requests(unsent)} could not be sent, as too many were in flight; what would have become of them is not known."

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from bench.objects import SECRET_MARK, Step, objects, step
+from bench.probe import note
 from bench.report import Figure, Goal, Report
+from drill.load import Load, Request
+from drill.results import Kind, Result
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +55,25 @@ def test_failover_is_measured_during_a_push(tmp_path: Path) -> None:
     report = measured(tmp_path, "push", "--clusters", "20")
     assert {subject for _, subject in values(report, "failure to first green answer")} == {"idle", "during the push"}, "both are measured"
     assert values(report, "sent to acknowledged"), "the push is one, and Envoy takes it"
+
+
+@pytest.mark.envoy
+def test_the_probe_is_measured_on_a_core_of_its_own(tmp_path: Path) -> None:
+    report = measured(tmp_path, "probe", "--rate", "100", "--seconds", "2")
+    case = ("100 requests a second", "probe")
+    assert values(report, "requests that failed or were not sent")[case] == [0], "the server answers each"
+    assert 0 < values(report, "own delay p50")[case][0] <= values(report, "own delay p99")[case][0], "and each has its delay"
+
+
+@pytest.mark.unit
+def test_a_probe_that_is_late_or_loses_requests_misses_its_goals() -> None:
+    load = Load(requests=(Request(url="http://127.0.0.1:1/"),), rate=100, seconds=1)
+    prompt = [Result(index, index / 100, index / 100 + 0.001, 0.002, Kind.OK, 200, "", "") for index in range(100)]
+    late = [result._replace(sent=result.sent + 0.006) if result.number > 97 else result for result in prompt]
+    for results, missed in ((prompt, []), (late, ["own delay p99, the worst load"]), (prompt[:99], ["requests that failed or were not sent"])):
+        report = Report(bench="probe", machine={}, settings={})
+        note(report, load, [prompt, results], [0.3, 0.3])
+        assert [goal.name for goal in report.goals if not goal.met] == missed, "of two loads the worse one counts"
 
 
 @pytest.mark.unit
