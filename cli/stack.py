@@ -131,6 +131,7 @@ class Stack:
             "fail": "blue says it is unhealthy: the same URL answers green-pod",
             "heal": "blue is healthy again: blue-pod",
             "watch": "who answers, live",
+            "console": "who serves, clusters and events as a page in your browser",
             "down": "removes all of it",
         }
         return "\n".join(

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     fed.add_argument("--namespace", default="gloo-fed", help="where KubernetesClusters and FailoverSchemes are (default: %(default)s)")
     fed.add_argument("--gloo-namespace", default="gloo-system", help="namespace of gloo in every cluster (default: %(default)s)")
 
-    fed.add_argument("--console-address", metavar="HOST:PORT", help="serve the console here: read-only, without a login, so only on loopback")
+    fed.add_argument("--console-address", metavar="HOST:PORT", help="serve the console here, read-only and without a login, so on loopback alone")
 
     for command in (gloo, fed):
         command.add_argument(
@@ -96,8 +96,11 @@ def _gloo_fed(options: argparse.Namespace) -> int:
     from controlplane import log, process
     from controlplane.fed.process import Options
     from controlplane.fed.process import main as fed
+    from controlplane.net import require_loopback
 
     log.configure(level=options.log_level)
+    if options.console_address:
+        require_loopback(options.console_address)
     return process.run(
         fed(
             Options(

@@ -18,6 +18,17 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def require_loopback(address: str) -> None:
+    """ValueError unless `host:port` is on loopback: what has no login is not to be had over the network."""
+    host, _ = split_address(address)
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ValueError(f"{address!r} is not on loopback, and the console has no login: use 127.0.0.1:9980 and a port-forward")
+
+
 def realiser(rule: str | None) -> Callable[[str], str]:
     """The function of a rule `from-network=to-network` (same size); without a rule, and for addresses outside, it changes nothing."""
     if not rule:

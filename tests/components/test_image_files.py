@@ -120,6 +120,9 @@ def test_the_lock_holds_what_the_control_plane_imports_and_no_more() -> None:
     assert named == wanted, "requirements.in of the image names them one by one"
 
 
+PAGE = Path("controlplane/fed/console/pages/console.js")
+
+
 def copy_of_sources(into: Path) -> Path:
     stage(into)
     return into
@@ -130,7 +133,7 @@ def test_the_fingerprint_is_that_of_everything_the_image_is_made_of(tmp_path: Pa
     before = fingerprint("", copy)
     assert before == fingerprint(""), "wherever it is"
     assert fingerprint("debian:12", copy) != before, "another base makes another image"
-    for path in (DOCKERFILE, REQUIREMENTS, Path("controlplane/net.py"), Path("gloo_api/names.py")):
+    for path in (DOCKERFILE, REQUIREMENTS, Path("controlplane/net.py"), PAGE, Path("gloo_api/names.py")):
         content = (copy / path).read_bytes()
         (copy / path).write_bytes(content + b"\n")
         assert fingerprint("", copy) != before, f"{path} has changed"

@@ -15,6 +15,7 @@ from console_support import World as Shown
 from support_api import eventually
 from support_fed import World, make_world, ready  # noqa: F401 - make_world is a fixture
 
+from controlplane.fed.console import state
 from controlplane.fed.kinds import FAILOVER_SCHEME
 from controlplane.kube.informer import Lost
 
@@ -146,6 +147,12 @@ def test_a_defect_of_the_console_is_logged_and_nothing_else(console: Served, cap
     console.world.found[FAILOVER_SCHEME][("gloo-fed", "broken")] = {"metadata": {}}
     console.do(lambda: console.console.changed(FAILOVER_SCHEME, ("gloo-fed", "broken")))
     assert "defect of the console" in caplog.text, "whoever watches for failovers goes on"
+
+
+def test_a_defect_in_an_answer_is_an_answer_too(console: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(state, "state", lambda **_: 1 // 0)
+    assert console.get("/api/state").status_code == 500, "and the log says which"
+    assert console.get("/").status_code == 200, "the next one is answered again"
 
 
 async def test_gloo_fed_serves_the_console(world: World):

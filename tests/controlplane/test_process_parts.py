@@ -16,7 +16,7 @@ from controlplane.kube.client import config_from_text
 from controlplane.kube.errors import BadKubeconfig, Unreachable
 from controlplane.kube.workqueue import WorkQueue
 from controlplane.log import JsonFormatter, redact
-from controlplane.net import realiser, split_address
+from controlplane.net import realiser, require_loopback, split_address
 
 pytestmark = pytest.mark.unit
 
@@ -45,6 +45,17 @@ def test_a_bad_address_is_refused(address: str):
 
 def test_a_v6_address_is_split():
     assert split_address("[::1]:9977") == ("::1", 9977)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9980", "10.0.0.1:9980", "[::]:9980", "example.org:9980"])
+def test_the_console_is_kept_from_the_network(address: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["gloo-fed", "--console-address", address]) == 2, "before anything is asked or served"
+    assert f"'{address}' is not on loopback, and the console has no login" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9980", "127.77.0.10:9980", "[::1]:9980", "localhost:0"])
+def test_the_console_may_be_anywhere_on_loopback(address: str):
+    require_loopback(address)
 
 
 async def test_health_says_what_is_missing_until_nothing_is():

@@ -94,6 +94,11 @@ class Console:
                     self._history.cluster(cluster, found.connection, redact(found.trouble))
 
     def _respond(self, request: Request) -> Response:
+        with _harmless():
+            return self._answer(request)
+        return Response.text(HTTPStatus.INTERNAL_SERVER_ERROR, "a defect of the console: gloo-fed's log has it")
+
+    def _answer(self, request: Request) -> Response:
         match request.path:
             case "/api/state":
                 return _json(self._state(), known=request.headers.get("if-none-match", ""))
@@ -107,10 +112,11 @@ class Console:
     def _state(self) -> dict[str, Any]:
         events = self._history.recent()
         lost = self._view.lost
+        leads = self._leader.is_leader
         return {
             "version": VERSION,
             "namespace": self._namespace,
-            "replica": {"name": self._name, "leads": self._leader.is_leader, "leader": self._leader.holder or (self._name * self._leader.is_leader)},
+            "replica": {"name": self._name, "leads": leads, "leader": self._leader.holder or (self._name if leads else "")},
             "old": _old(lost.since, lost.reason) if lost is not None else "",
             "watchingSince": self._history.since,
             **state.state(
