@@ -16,7 +16,10 @@ from typing import Any
 import pytest
 
 import toolchain
+from cli.stack import Stack
+from cli.workspace import Workspace
 from drill.results import Summary
+from drill.target import Target
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOSS, LIMIT = "what clients notice", "what cannot be saved"
@@ -85,6 +88,11 @@ class LiveStack:
         """Where clients reach it."""
         outputs = self.pulumi("stack", "output", "proxyUrl", "-s", self.name)
         return outputs.stdout.strip()
+
+    @cached_property
+    def target(self) -> Target:
+        """The same stack, as the drill reaches it."""
+        return Target.of(Stack(name=self.name, workspace=Workspace(root=self.state, project=self.project)))
 
     def cluster_status(self, cluster: str) -> Any:
         """`python -m embedded status --json` of one cluster."""

@@ -17,7 +17,7 @@ from drill.load import Load, Request
 from drill.probe import Probe
 from drill.results import Kind
 from tests.e2e.conftest import LiveStack
-from tests.e2e.faults import BLUE_ENVOY, Switch, fresh_pid_of, settled
+from tests.e2e.faults import BLUE_ENVOY, blue_switch, fresh_pid_of, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.loss, pytest.mark.parametrize("backend", ["everything"], indirect=True)]
 
@@ -30,7 +30,7 @@ def kill(stack: LiveStack) -> Callable[[], object]:
 
 def fail(stack: LiveStack) -> Callable[[], object]:
     """The app reports itself unhealthy."""
-    return Switch(stack).fail
+    return blue_switch(stack).fail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def test_no_more_is_lost_than_was_in_flight(backend: LiveStack, case: str, recor
         break_it()
         probe.wait()
     if lost.failure is fail:
-        Switch(backend).heal()
+        blue_switch(backend).heal()
     summary = probe.summary()
     in_flight = sum(result.sent <= broken <= result.done for result in probe.results)
     failed = [result for result in probe.results if result.failed]

@@ -18,7 +18,7 @@ from cryptography import x509
 
 from tests.e2e.clients import GREEN, Record, clients, nothing_lost
 from tests.e2e.conftest import LiveStack, until
-from tests.e2e.faults import Switch
+from tests.e2e.faults import blue_switch
 from tests.e2e.gateway_client import Refused, ask_green
 from tests.e2e.rotation import Side, connect_anew, sides
 
@@ -125,7 +125,7 @@ def rotated(before: dict[str, Content], after: dict[str, Content]) -> None:
 
 
 def test_the_authority_and_all_keys_are_rotated_while_green_serves(backend: LiveStack, record: Record, tmp_path: Path) -> None:
-    switch, before = Switch(backend), read(backend)
+    switch, before = blue_switch(backend), read(backend)
     until("the standby is proven", lambda: standby_is_proven(backend))
     with clients(backend, longest=LONGEST) as at_work:
         at_work.at(2)
@@ -141,7 +141,7 @@ def test_the_authority_and_all_keys_are_rotated_while_green_serves(backend: Live
 
 
 def test_the_authority_before_the_last_is_trusted_no_more(backend: LiveStack, record: Record, tmp_path: Path) -> None:
-    switch = Switch(backend)
+    switch = blue_switch(backend)
     first = read(backend)
     until("the standby is proven", lambda: standby_is_proven(backend))
     rotate(backend)
@@ -166,7 +166,7 @@ def test_the_authority_before_the_last_is_trusted_no_more(backend: LiveStack, re
 
 
 def test_a_leaf_alone_is_issued_anew_while_green_serves(backend: LiveStack, record: Record, tmp_path: Path) -> None:
-    switch, before = Switch(backend), read(backend)
+    switch, before = blue_switch(backend), read(backend)
     hours = int((leaf(before["local"]).not_valid_after_utc - leaf(before["local"]).not_valid_before_utc).total_seconds() // 3600)
     until("the standby is proven", lambda: standby_is_proven(backend))
     with clients(backend, longest=LONGEST) as at_work:

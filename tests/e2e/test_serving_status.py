@@ -55,7 +55,7 @@ def delay(stack: LiveStack, change: Callable[[], float], *, healthy: bool, name:
 
 def test_the_scheme_says_who_serves_within_a_second_of_envoys_switch(stack: LiveStack) -> None:
     until("the scheme says that blue serves", lambda: serves(stack) == PRIMARY)
-    app = faults.Switch(stack)
+    app = faults.blue_switch(stack)
     with Probe(Load(requests=(Request(url=stack.url),), rate=50, seconds=60)) as traffic:
         late = delay(stack, app.fail, healthy=False, name=TIER)
         assert late < FRESH_SECONDS, "kubectl shows the failover"

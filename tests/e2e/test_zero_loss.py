@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.clients import WITH_POSTS, Record, clients, nothing_lost
 from tests.e2e.conftest import LiveStack
-from tests.e2e.faults import BLUE_ECHO, BLUE_ENVOY, GATEWAY, Container, Switch, fresh_pid_of, hosts, pid_of, pods, settled, stopped
+from tests.e2e.faults import BLUE_ECHO, BLUE_ENVOY, GATEWAY, Container, blue_switch, fresh_pid_of, frozen, hosts, pid_of, pods, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.loss]
 
@@ -24,7 +24,7 @@ SETTLED = 2.5
 
 
 def test_the_app_reports_itself_unhealthy_and_healthy_again(backend: LiveStack, record: Record) -> None:
-    switch = Switch(backend)
+    switch = blue_switch(backend)
     with clients(backend, methods=WITH_POSTS) as at_work:
         at_work.at(5)
         failed = switch.fail()
@@ -48,7 +48,7 @@ def test_the_app_hangs(backend: LiveStack, record: Record) -> None:
     pids = [pid_of(backend, container) for container in (BLUE_ENVOY, BLUE_ECHO)]
     with clients(backend) as at_work:
         at_work.at(5)
-        with stopped(*pids):
+        with frozen(*pids):
             hung = time.monotonic()
             at_work.at(13)
             woken = time.monotonic()
@@ -57,7 +57,7 @@ def test_the_app_hangs(backend: LiveStack, record: Record) -> None:
 
 
 def test_the_app_flaps(backend: LiveStack, record: Record) -> None:
-    switch, moods = Switch(backend), random.Random(5)  # noqa: S311
+    switch, moods = blue_switch(backend), random.Random(5)  # noqa: S311
     flips = 0
     with clients(backend, methods=WITH_POSTS) as at_work:
         at_work.at(2)
@@ -71,7 +71,7 @@ def test_the_app_flaps(backend: LiveStack, record: Record) -> None:
 
 
 def test_the_app_fails_before_any_traffic(backend: LiveStack, record: Record) -> None:
-    switch = Switch(backend)
+    switch = blue_switch(backend)
     (old,) = (pod["metadata"]["name"] for pod in pods(backend, GATEWAY))
     backend.kubectl("local", "delete", "pod", "-n", "gloo-system", old)
     settled(backend)

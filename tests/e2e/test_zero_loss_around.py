@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from drill.gateway import CERTIFICATES_TAKEN
 from tests.e2e.clients import Record, clients, nothing_lost
 from tests.e2e.conftest import LiveStack, until
 from tests.e2e.faults import (
@@ -22,20 +23,17 @@ from tests.e2e.faults import (
     GLOO_FED,
     GREEN_ENVOY,
     Container,
-    Switch,
     api_server,
+    blue_switch,
     counted,
+    frozen,
     pid_of,
     pods,
     remove_oldest_pod,
-    stopped,
 )
 from tests.e2e.rotation import Authority, Side, connect_anew, sides
 
 pytestmark = [pytest.mark.e2e, pytest.mark.loss]
-
-TAKEN = ".ssl_context_update_by_sds"
-"""Counter of Envoy: certificates that came by SDS and are in use."""
 
 
 def scale(stack: LiveStack, app: Container, replicas: int) -> None:
@@ -46,7 +44,7 @@ def scale(stack: LiveStack, app: Container, replicas: int) -> None:
 
 
 def test_endpoints_come_and_go_during_the_failover(backend: LiveStack, record: Record) -> None:
-    switch = Switch(backend)
+    switch = blue_switch(backend)
     with clients(backend) as at_work:
         at_work.at(2)
         switch.fail()
@@ -71,7 +69,7 @@ def restart(stack: LiveStack, part: Container) -> None:
 
 @pytest.mark.parametrize("end", [kill, restart])
 def test_the_control_plane_goes_away_during_the_failover(backend: LiveStack, record: Record, end: Callable[[LiveStack, Container], None]) -> None:
-    switch = Switch(backend)
+    switch = blue_switch(backend)
     with clients(backend) as at_work:
         at_work.at(4)
         for part in (GLOO, GLOO_FED):
@@ -88,12 +86,12 @@ def test_the_control_plane_goes_away_during_the_failover(backend: LiveStack, rec
 
 
 def test_the_remote_api_server_is_gone_during_the_failover(backend: LiveStack, record: Record) -> None:
-    switch, pid = Switch(backend), api_server(backend, "remote")
+    switch, pid = blue_switch(backend), api_server(backend, "remote")
     with clients(backend) as at_work:
         at_work.at(2)
         os.kill(pid, signal.SIGKILL)
         successor = until("it is started again", lambda: api_server(backend, "remote") not in (0, pid) and api_server(backend, "remote"))
-        with stopped(successor):  # which takes connections, and answers nothing
+        with frozen(successor):  # which takes connections, and answers nothing
             failed = switch.fail()
             time.sleep(10)
             healed = switch.heal()
@@ -116,13 +114,13 @@ def both_sides(backend: LiveStack) -> Iterator[tuple[Side, Side]]:
 
 def test_leaves_and_authority_are_rotated_during_the_failover(backend: LiveStack, record: Record, both_sides: tuple[Side, Side]) -> None:
     """First the authorities, old and new, on both sides; then the certificates; then the old authority goes. Then the way back, in the same order."""
-    switch, new = Switch(backend), Authority.create("next failover authority")
+    switch, new = blue_switch(backend), Authority.create("next failover authority")
     before = {side.cluster: side.read() for side in both_sides}
     old = next(iter(before.values()))["ca.crt"]
     stages: dict[str, list[Callable[[Side], dict[str, str]]]] = {
-        "both authorities, then new certificates": [lambda _: {"ca.crt": old + new.pem}, lambda side: side.issued_by(new)],
+        "both authorities, then new certificates": [lambda _: {"ca.crt": old + new.pem}, lambda side: new.issue(side.read()["tls.crt"])],
         "the new authority alone": [lambda _: {"ca.crt": new.pem}],
-        "new certificates of the same authority": [lambda side: side.issued_by(new)],
+        "new certificates of the same authority": [lambda side: new.issue(side.read()["tls.crt"])],
         "and all the way back": [
             lambda _: {"ca.crt": old + new.pem},
             lambda side: before[side.cluster] | {"ca.crt": old + new.pem},
@@ -147,6 +145,6 @@ def test_leaves_and_authority_are_rotated_during_the_failover(backend: LiveStack
 def replace(stack: LiveStack, both_sides: tuple[Side, Side], content: Callable[[Side], dict[str, str]]) -> None:
     """Write to the Secret of each side, and wait until its Envoy has taken it."""
     for side, gateway in zip(both_sides, (FAILOVER_GATEWAY, GATEWAY), strict=True):
-        taken = counted(stack, gateway, TAKEN)
+        taken = counted(stack, gateway, CERTIFICATES_TAKEN)
         side.write(content(side))
-        until(f"the Envoy in {side.cluster} has taken it", lambda: counted(stack, gateway, TAKEN) > taken)  # noqa: B023
+        until(f"the Envoy in {side.cluster} has taken it", lambda: counted(stack, gateway, CERTIFICATES_TAKEN) > taken)  # noqa: B023
