@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cli.workspace import CommandFailed
 from drill.containers import Container, pid_of, pods, process_of
+from embedded import process
+from embedded.layout import StateDir
+from embedded.parts import API_SERVER
 
 if TYPE_CHECKING:
     from drill.target import Target
-
-API_SERVER = "kube-apiserver"
 
 
 def kill(target: Target, *containers: Container) -> None:
@@ -71,14 +71,15 @@ def frozen(*pids: int) -> Iterator[None]:
 
 
 def signal_to(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process, if it is still there."""
+    """Send a signal to a process, if there is one (0 is none) and it is still there."""
+    if not pid:
+        return  # to the system 0 is the sender's own process group
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def api_server(target: Target, cluster: str) -> int:
-    """Process id of an embedded cluster's API server; 0 when none runs. Errors: CommandFailed when there is no such cluster."""
-    status = target.cluster_status(cluster)
-    if not status["made"]:
-        raise CommandFailed(f"there is no embedded cluster {cluster!r}. Bring the stack up first: {target.stack.command('up')}")
-    return int(next(part["pid"] or 0 for part in status["parts"] if part["name"] == API_SERVER))
+    """Process id of an embedded cluster's API server; 0 when none runs. Asked of the supervisor's record, as the API server may not answer."""
+    directory = target.stack.workspace.clusters(target.stack.name) / cluster
+    record = process.read_record(StateDir(directory).record(API_SERVER))
+    return record.pid if record and process.is_alive(record) else 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from cli import kubeconfigs
 from cli.forwarding import port_forward
 from cli.stack import Stack
 from cli.traffic import ADMIN_PORT
-from cli.workspace import PROJECT, CommandFailed
+from cli.workspace import CommandFailed
 from drill.containers import Container, pods
 from drill.notes import Notes
 from drill.roles import App, Roles, read_roles
@@ -150,16 +149,6 @@ class Target:
     def scheme(self) -> Any:
         """The FailoverScheme of the two."""
         return self.get(self.roles.management, "failoverscheme", "-n", self.roles.scheme_namespace, self.roles.scheme)
-
-    def cluster_status(self, cluster: str) -> Any:
-        """`python -m embedded status --json` of one cluster, which must be embedded."""
-        directory = self.stack.workspace.clusters(self.stack.name) / cluster
-        command = [sys.executable, "-m", "embedded", "status", "--state-dir", str(directory), "--json"]
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=KUBECTL_TIMEOUT)
-        try:
-            return json.loads(done.stdout)
-        except json.JSONDecodeError as error:
-            raise CommandFailed(f"cluster {cluster!r} has no status: {done.stderr.strip()}. See why: {self.stack.command('status')}") from error
 
     @contextmanager
     def admin_ports(self, container: Container, *, newest: bool = False) -> Iterator[list[str]]:

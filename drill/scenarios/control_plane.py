@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from drill.processes import api_server, freeze, kill, signal_to, thaw
 from drill.record import Objective
 from drill.scenario import Expected, Scenario
 from drill.scenarios import app
-from drill.switch import switch_of
+from drill.switch import Switch, switch_of
 from drill.target import Target
 from drill.waiting import wait_for
 from service_failover.cluster_settings import ClusterKind
@@ -20,6 +21,8 @@ from service_failover.cluster_settings import ClusterKind
 STARTED_WITHIN = 30.0
 """Seconds in which an API server that was killed is started again."""
 ANSWERS_WITHIN = 60.0
+ADMIN_PORTS = "admin ports of the primary"
+"""Name of the note that keeps them while the API server cannot be asked."""
 NO_API_SERVER = "an API server cannot take itself away; stop it where it runs, with drill.probe running beside it"
 
 
@@ -44,28 +47,37 @@ def _heal_control_plane(target: Target) -> None:
 def _taken_away(cluster_of: Callable[[Target], str]) -> Callable[[Target], None]:
     def take_away(target: Target) -> None:
         cluster = cluster_of(target)
-        pid = api_server(target, cluster)
         with switch_of(target, target.primary) as switch:
-            target.mark(f"the API server of {cluster}: kill -9, and SIGSTOP of the next one")
+            target.notes.keep(ADMIN_PORTS, list(switch.urls))
+            pid = api_server(target, cluster)
+            target.mark(f"the API server of {cluster}: kill -9; {target.primary.color}: POST /healthcheck/fail")
             signal_to(pid, signal.SIGKILL)
-            successor = wait_for(
-                f"the API server of {cluster} is started again",
-                lambda: found if (found := api_server(target, cluster)) != pid else 0,
-                seconds=STARTED_WITHIN,
-            )
-            freeze(successor)
-            target.mark(f"{target.primary.color}: POST /healthcheck/fail")
             switch.fail()
+            freeze(_next(target, cluster, after=pid))
+            target.mark(f"the API server of {cluster}, started again: SIGSTOP")
 
     return take_away
+
+
+def _next(target: Target, cluster: str, *, after: int) -> int:
+    return wait_for(
+        f"the API server of {cluster} is started again",
+        lambda: found if (found := api_server(target, cluster)) != after else 0,
+        seconds=STARTED_WITHIN,
+    )
 
 
 def _given_back(cluster_of: Callable[[Target], str]) -> Callable[[Target], None]:
     def give_back(target: Target) -> None:
         cluster = cluster_of(target)
-        target.mark(f"the API server of {cluster}: SIGCONT")
+        target.mark(f"the API server of {cluster}: SIGCONT; {target.primary.color}: POST /healthcheck/ok")
+        thaw(api_server(target, cluster))
+        # The API server needs some seconds before it can say where the app is.
+        with contextlib.suppress(CommandFailed):
+            Switch(urls=target.notes.get(ADMIN_PORTS) or ()).heal()
         _thaw_until_it_answers(target, cluster)
-        app.heal(target)
+        app.heal(target)  # whatever pods it has by now
+        target.notes.drop(ADMIN_PORTS)
 
     return give_back
 
@@ -74,12 +86,8 @@ def _thaw_until_it_answers(target: Target, cluster: str) -> None:
     """Whoever is the API server now goes on: the supervisor may have made a new one meanwhile."""
 
     def answers() -> bool:
-        if pid := api_server(target, cluster):
-            thaw(pid)
-        try:
-            return target.kubectl(cluster, "get", "--raw", "/readyz", "--request-timeout=2s").strip() == "ok"
-        except CommandFailed:
-            return False
+        thaw(api_server(target, cluster))
+        return target.kubectl(cluster, "get", "--raw", "/readyz", "--request-timeout=2s").strip() == "ok"
 
     wait_for(f"the API server of {cluster} answers", answers, seconds=ANSWERS_WITHIN)
 

@@ -109,6 +109,7 @@ class RecordedStack:
         return httpx.Response(200, text=text, request=httpx.Request("GET", url))
 
     def signal(self, pid: int, number: signal.Signals) -> None:
+        assert pid, "0 would be this process group"
         self.write(f"{number.name} {pid}")
         if number is signal.SIGSTOP:
             self.frozen.add(pid)
@@ -166,9 +167,6 @@ class RecordedTarget(Target):
                 return scheme(proven=recorded.standby_proven)
         raise AssertionError(f"no scenario asks for {arguments}")
 
-    def cluster_status(self, cluster: str) -> Any:
-        return {"made": True, "ready": True, "parts": [{"name": processes.API_SERVER, "pid": self.recorded.api_servers[cluster]}]}
-
     @contextmanager
     def admin_ports(self, container: Container, *, newest: bool = False) -> Iterator[list[str]]:
         yield [f"http://{container.cluster}/{container.namespace}/{container.app}"]
@@ -183,6 +181,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedStack:
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: BytesIO(b'"blue-pod"\n'))
     for module in (processes, control_plane):
         monkeypatch.setattr(module, "signal_to", stack.signal)
+    monkeypatch.setattr(control_plane, "api_server", lambda _, cluster: stack.api_servers[cluster])
     for module in (processes, containers):
         monkeypatch.setattr(module, "process_of", lambda container_id: int(container_id))
     return stack
