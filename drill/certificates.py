@@ -103,9 +103,9 @@ class Side:
 
     def write(self, changes: Content) -> None:
         """Replace some of them, in one write."""
-        secret = self._get(self.secret)
-        secret["data"].update({name: base64.b64encode(text.encode()).decode() for name, text in changes.items()})
-        self.clusters.kubectl(self.cluster, "replace", "-f", "-", stdin=json.dumps(secret))
+        patch = {"data": {name: base64.b64encode(text.encode()).decode() for name, text in changes.items()}}
+        target = ("secret", "-n", GLOO_NAMESPACE, self.secret)
+        self.clusters.kubectl(self.cluster, "patch", *target, "--type=merge", "--patch-file=/dev/stdin", stdin=json.dumps(patch))
 
     def keep(self) -> None:
         """Keep the content for `kept`, unless there is some: that is what was there before anything was broken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +55,24 @@ def hosts(target: Target) -> list[Host]:
 
 def counted(target: Target, gateway: Container, suffix: str) -> int:
     """What a gateway's newest proxy has counted under the names that end so, all together."""
-    lines = ask(target, gateway, "stats").splitlines()
+    with target.admin_ports(gateway, newest=True) as urls:
+        return counted_at(urls, suffix)
+
+
+def counted_at(urls: Sequence[str], suffix: str) -> int:
+    """The same of the proxies with these admin ports."""
+    lines = ask_at(urls, "stats").splitlines()
     return sum(int(value) for name, _, value in (line.partition(": ") for line in lines) if name.endswith(suffix))
 
 
 def ask(target: Target, gateway: Container, path: str) -> str:
     """What the admin port of the newest proxy of a gateway answers; "" while it does not."""
-    with target.admin_ports(gateway, newest=True) as urls, contextlib.suppress(httpx.TransportError):
+    with target.admin_ports(gateway, newest=True) as urls:
+        return ask_at(urls, path)
+
+
+def ask_at(urls: Sequence[str], path: str) -> str:
+    """The same of the proxies with these admin ports."""
+    with contextlib.suppress(httpx.TransportError):
         return "".join(httpx.get(f"{url}/{path}", timeout=5).text for url in urls)
     return ""

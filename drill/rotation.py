@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from drill.certificates import Content, Side, sides
-from drill.gateway import CERTIFICATES_TAKEN, counted
+from drill.certificates import Content, sides
+from drill.containers import wait_until_ready
+from drill.gateway import CERTIFICATES_TAKEN, counted_at
 from drill.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ def change_over(target: Target, wanted: Mapping[str, Content]) -> None:
 
     Safe to repeat after it was cut half-way, from any state.
     """
-    both = sides(target)
-    now = {side.secret: side.read() for side in both}
+    now = {side.secret: side.read() for side in sides(target)}
     everybody = bundle(*(content["ca.crt"] for content in [*now.values(), *wanted.values()]))
-    replace(target, both, {secret: {"ca.crt": everybody} for secret in wanted})
-    replace(target, both, {secret: {**content, "ca.crt": everybody} for secret, content in wanted.items()})
-    replace(target, both, wanted)
+    replace(
+        target,
+        {secret: {"ca.crt": everybody} for secret in wanted},
+        {secret: {**content, "ca.crt": everybody} for secret, content in wanted.items()},
+        wanted,
+    )
 
 
 def restore(target: Target) -> None:
@@ -35,24 +39,31 @@ def restore(target: Target) -> None:
     both = sides(target)
     kept = {side.secret: content for side in both if (content := side.kept()) is not None}
     if any(side.read() != kept[side.secret] for side in both if side.secret in kept):
+        for side in both:
+            wait_until_ready(target, side.gateway)  # who is asked below must not be about to end
         change_over(target, kept)
     for side in both:
         side.forget()
 
 
-def replace(target: Target, both: Sequence[Side], contents: Mapping[str, Content]) -> None:
-    """Write to each side's Secret what differs, and wait until its proxy has taken it."""
-    changed = [side for side in both if side.secret in contents and not contents[side.secret].items() <= side.read().items()]
-    before = {side.secret: counted(target, side.gateway, CERTIFICATES_TAKEN) for side in changed}
-    for side in changed:
-        side.write(contents[side.secret])
-    for side in changed:
-        wait_for(
-            f"the proxy in {side.cluster} has taken its new Secret {side.secret!r}",
-            # A proxy that was started anew counts from 0, and begins with the new one.
-            lambda: counted(target, side.gateway, CERTIFICATES_TAKEN) != before[side.secret],  # noqa: B023 - waited for in the loop
-            seconds=TAKEN_WITHIN,
-        )
+def replace(target: Target, *steps: Mapping[str, Content]) -> None:
+    """Step by step write to each side's Secret what differs, and wait until its proxy has taken it."""
+    both = [side for side in sides(target) if any(side.secret in step for step in steps)]
+    now = {side.secret: side.read() for side in both}
+    with ExitStack() as stack:
+        urls = {side.secret: stack.enter_context(target.admin_ports(side.gateway, newest=True)) for side in both}
+        for step in steps:
+            changed = [side for side in both if not step.get(side.secret, {}).items() <= now[side.secret].items()]
+            before = {side.secret: counted_at(urls[side.secret], CERTIFICATES_TAKEN) for side in changed}
+            for side in changed:
+                side.write(step[side.secret])
+                now[side.secret].update(step[side.secret])
+            for side in changed:
+                wait_for(
+                    f"the proxy in {side.cluster} has taken its new Secret {side.secret!r}",
+                    lambda: counted_at(urls[side.secret], CERTIFICATES_TAKEN) > before[side.secret],  # noqa: B023 - waited for in the loop
+                    seconds=TAKEN_WITHIN,
+                )
 
 
 def bundle(*authorities: str) -> str:

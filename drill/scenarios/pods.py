@@ -45,8 +45,8 @@ DELETED = Scenario(
     "has made new ones; then the primary serves again by itself, and the switch that is measured is the one back to it.",
     objective=Objective(switch_within=10),
     expected_during=Expected.BLUE,
-    hold=6,
-    settle=3,
+    hold=5,
+    settle=2,
     break_=_delete_pods,
     heal=_wait_for_primary,
 )
@@ -57,8 +57,8 @@ SCALED_TO_ZERO = Scenario(
     text="kubectl scale --replicas=0 of the primary's Deployment: its Service has no endpoints any more.",
     objective=Objective(recover_within=BACK_WITHIN),
     expected_during=Expected.GREEN,
-    hold=5,
-    settle=5,
+    hold=4,
+    settle=4,
     break_=_scale_primary_to_zero,
     heal=_scale_primary_back,
 )
@@ -78,8 +78,8 @@ BOTH_DOWN = Scenario(
         failback_failed=None,
     ),
     expected_during=Expected.NOBODY,
-    hold=4,
-    settle=6,
+    hold=3,
+    settle=5,
     break_=_scale_both_to_zero,
     heal=_scale_both_back,
 )

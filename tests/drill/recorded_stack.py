@@ -101,7 +101,7 @@ class RecordedStack:
 
     def admin(self, url: str, *, timeout: float) -> httpx.Response:
         """The admin port of a gateway: what it holds for healthy, and how many certificates it has taken."""
-        taken = sum(each.startswith(f"replace {url.split('/')[2]}") for each in self.writes)
+        taken = sum(each.startswith(f"patch {url.split('/')[2]}") for each in self.writes)
         stats = [{"name": "rq_total", "value": "0"}]
         hosts = [{"priority": priority, "health_status": {"eds_health_status": "HEALTHY"}, "stats": stats} for priority in (0, 1)]
         document = {"cluster_statuses": [{"name": ROLES.envoy_cluster, "host_statuses": hosts}]}
@@ -141,7 +141,9 @@ class RecordedTarget(Target):
                 recorded.replicas[cluster, namespace, name] = int(arguments[-1].removeprefix("--replicas="))
             case ["rollout", "restart", "deployment", *_] | ["delete", "pod", *_]:
                 recorded.generation += 1
-            case ["replace" | "create", "-f", "-"]:
+            case ["patch", "secret", _, name]:
+                recorded.secrets[cluster, name]["data"].update(json.loads(stdin)["data"])
+            case ["create", "-f", "-"]:
                 document = json.loads(stdin)
                 recorded.secrets[cluster, document["metadata"]["name"]] = document
             case ["delete", "secret", _, name]:
