@@ -64,6 +64,14 @@ def test_what_an_embedded_cluster_runs_is_there(package: Package) -> None:
 
 
 @pytest.mark.process
+def test_the_console_has_its_page(package: Package) -> None:
+    pages = (
+        "from importlib.resources import files; print(*sorted(file.name for file in files('controlplane.fed.console').joinpath('pages').iterdir()))"
+    )
+    assert package.say(pages).split() == ["console.css", "console.js", "icon.svg", "index.html", "rows.js"], "what is no Python is easily left out"
+
+
+@pytest.mark.process
 def test_the_tools_are_those_of_the_checkout(package: Package) -> None:
     node = "from toolchain.tools import tool; node = tool('kube-node'); print(node.version, (node.built.directory / 'go.mod').is_file())"
     assert package.say(node) == f"{tool('kube-node').version} True", "the Go sources are in it, all of them, so what the checkout has built is used"

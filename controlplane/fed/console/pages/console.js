@@ -126,7 +126,7 @@ function schemeCard(scheme) {
     { className: "card", data: { level: scheme.level }, attributes: { "aria-label": title } },
     element("div", { className: "bar" }, element("h3", {}, scheme.name), proven, badge(scheme.state, accepted), fullButton("Status", `Status of ${title}`, { kind: "FailoverScheme", namespace: scheme.namespace, name: scheme.name })),
     who,
-    serving ? element("p", { className: "why" }, [`${serving.reason}: ${serving.message}`.replace(/: $/, "."), confirmed].filter(Boolean).join(" ")) : null,
+    serving ? element("p", { className: "why" }, [`${serving.reason}: ${serving.message}`.replace(/:? ?$/, ".").replace(/\.\.$/, "."), confirmed].filter(Boolean).join(" ")) : null,
     serving?.stale ? element("p", { className: "trouble" }, `This may be old: ${serving.stale}`) : null,
     scheme.message ? element("p", { className: "trouble" }, scheme.message) : null,
     scheme.tiers.length ? tierTable(scheme, title) : null,
@@ -187,7 +187,7 @@ function gatewayRow(gateway) {
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, `${gateway.namespace}/${gateway.name}`),
+    element("th", { scope: "row", className: "short" }, gateway.name, element("span", { className: "muted" }, ` in ${gateway.namespace}`)),
     element("td", {}, gateway.cluster),
     element("td", {}, badge(`${gateway.ready} of ${gateway.wanted}`, gateway.level)),
     element("td", {}, gateway.version || "not known"),
