@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drill.measures import rank
 from drill.results import Kind, Result
 
 WIDTH = 0.1
@@ -61,5 +62,5 @@ def _names(results: Sequence[Result]) -> Mapping[str, str]:
 
 
 def _rank(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that `share` of all do not exceed, to a hundredth of a millisecond."""
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 5) if ordered else None
+    """To a hundredth of a millisecond; None of none."""
+    return round(rank(ordered, share), 5) if ordered else None

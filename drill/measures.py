@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from drill.record import Event, EventKind, Recording
-from drill.results import Kind, Result, label_of, percentiles
+from drill.results import Kind, Result, label_of
 
 NOTICEABLE = 0.05
 """Seconds by which a request has to be slower than any before the break to count as affected, though it was answered as before."""
@@ -33,7 +33,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """A distribution in seconds, to three digits; `max` is exact."""
+    """A distribution in seconds, exact: every value is known, so nothing has to be estimated."""
 
     p50: float
     p90: float
@@ -46,8 +46,9 @@ class Latency:
         """That of these values; None of none."""
         if not values:
             return None
-        p50, p90, p99, p999 = percentiles(values).values()
-        return cls(p50=p50, p90=p90, p99=p99, p999=p999, max=max(values))
+        ordered = sorted(values)
+        p50, p90, p99, p999 = (rank(ordered, share) for share in (0.5, 0.9, 0.99, 0.999))
+        return cls(p50=p50, p90=p90, p99=p99, p999=p999, max=ordered[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +169,11 @@ def measure(recording: Recording) -> Measures:
         served=tuple(_stints(results, started=recording.started)),
         lag=Latency.of([max(0.0, result.sent - result.scheduled) for result in results if result.kind is not Kind.UNSENT]),
     )
+
+
+def rank(ordered: Sequence[float], share: float) -> float:
+    """The smallest of at least one value that `share` of all do not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _first(events: Iterable[Event], kind: EventKind, *, since: float = -math.inf) -> float | None:

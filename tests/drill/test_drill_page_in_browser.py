@@ -15,7 +15,7 @@ from drill.document import Outcome, document
 from drill.html import page
 from drill.record import Event, EventKind
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.browser
 
 CLEAN = ((2.0, BLUE, 0.002), (3.2, GREEN, 0.004), (2.8, BLUE, 0.002))
 SERVING = Event(STARTED + 2.8, EventKind.SERVING, "tier 1 (remote) serves", 1)
