@@ -208,7 +208,8 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             title="Ejected",
-            text="Endpoints that outlier detection keeps out now.",
+            text="Endpoints that outlier detection keeps out now, of Upstreams that have it.",
+            empty="no outlier detection",
             queries=[
                 (
                     f"sum {by('envoy_cluster_name')} (envoy_cluster_outlier_detection_ejections_active{{{UPSTREAM}}})",

@@ -205,11 +205,15 @@ def test_each_cluster_gets_it_and_the_management_cluster_that_of_the_federation(
 
 
 @pytest.mark.usefixtures("kubeconfig")
-@pytest.mark.parametrize("by", ["none", "prometheus"])
-def test_without_the_operator_there_is_no_object_for_it(monkeypatch: pytest.MonkeyPatch, by: str) -> None:
-    program = existing_program(monkeypatch, lacking={"local": list(DEFINITIONS)}, by=by)
-    assert program.of_kind("PodMonitor") == []
-    assert len([each for each in program.of_kind("Secret") if each.key[1] == "gloo-metrics-client"]) == (2 if by == "prometheus" else 0)
+def test_for_a_prometheus_of_ones_own_there_is_the_certificate_and_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = existing_program(monkeypatch, lacking={"local": list(DEFINITIONS)}, by="prometheus")
+    assert program.of_kind("PodMonitor") == [], "and nobody asks for the operator"
+    assert [each.key[1] for each in program.of_kind("Secret")].count("gloo-metrics-client") == 2, "one in each cluster"
+
+
+def test_by_default_there_is_neither(update: Recorder) -> None:
+    assert update.of_kind("PodMonitor") == []
+    assert "gloo-metrics-client" not in [each.key[1] for each in update.of_kind("Secret")]
 
 
 @pytest.mark.usefixtures("kubeconfig")

@@ -33,8 +33,12 @@ class Outside:
         kinds = (
             "namespaces,customresourcedefinitions,deployments,services,serviceaccounts,secrets,clusterroles,clusterrolebindings,roles,rolebindings"
         )
-        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(self.folder / f"{name}.yaml"), "get", kinds, "-A", "-o", "name"]
-        return set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+        return set(self.kubectl(name, "get", kinds, "-A", "-o", "name").split())
+
+    def kubectl(self, name: str, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl on one cluster, and return what it printed."""
+        command = [str(toolchain.find("kubectl")), "--kubeconfig", str(self.folder / f"{name}.yaml"), *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 @contextmanager

@@ -1,9 +1,15 @@
-"""Which metrics and labels a PromQL expression names. Enough of its grammar for expressions without metric names in strings."""
+"""Which metrics and labels a PromQL expression names, and which docs/metrics.md lists of the proxies'.
+
+Enough of PromQL's grammar for expressions without metric names in strings.
+"""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(envoy_\w+)` \| ([\w, ]*)\|", re.MULTILINE)
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "and", "or", "unless"}
 LISTS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -31,3 +37,8 @@ def labels_of(expression: str) -> set[str]:
 def filled(expression: str, *, window: str = "1m") -> str:
     """An expression of the dashboard as Prometheus takes it: Grafana's variables have values."""
     return expression.replace("$__rate_interval", window).replace("$cluster", ".*")
+
+
+def envoys_own() -> dict[str, set[str]]:
+    """The proxies' series that docs/metrics.md lists, with their labels."""
+    return {name: set(filter(None, re.split(r"[, ]+", labels))) for name, labels in ROW.findall(DOCUMENT.read_text())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,15 @@ import yaml
 from controlplane import metrics
 from service_failover.monitoring import dashboard, panels
 from service_failover.monitoring.objects import ALERTS, DASHBOARD
-from tests.monitoring.expressions import filled, labels_of, metrics_of
+from tests.monitoring.expressions import envoys_own, filled, labels_of, metrics_of
 from tests.monitoring.prometheus_tools import promtool
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 OF_TARGETS = {"cluster", "job", "instance"}
 """Labels that whoever scrapes gives."""
-ROW = re.compile(r"^\| `(envoy_\w+)` \| ([\w, ]*)\|", re.MULTILINE)
 
 
+@cache
 def known() -> dict[str, set[str]]:
     """Every series that there can be, with its labels: the control plane's as it registers them, the proxies' as docs/metrics.md lists them."""
     found = {metrics.CERTIFICATE_EXPIRY: {"namespace", "secret", "file"}, **OF_PROMETHEUS}
@@ -34,9 +33,7 @@ def known() -> dict[str, set[str]]:
             (family,) = metric.describe()
             ends = {"counter": ("_total",), "info": ("_info",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
             found |= {family.name + end: set(metric._labelnames) | ({"le"} if end == "_bucket" else set()) for end in ends}
-    for name, labels in ROW.findall(DOCUMENT.read_text()):
-        found[name] = set(filter(None, re.split(r"[, ]+", labels)))
-    return found
+    return found | envoys_own()
 
 
 def asked_for() -> list[tuple[str, str]]:

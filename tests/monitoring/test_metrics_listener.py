@@ -30,6 +30,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Envoy with the gateway proxy's bootstrap. Without its xDS part: there is no gloo here, and its listeners would wait for one."""
     bootstrap = envoy.gateway_proxy_bootstrap(EMBEDDED, metrics=True)
     del bootstrap["dynamic_resources"]
+    # The one metric of the documentation that the end-to-end tests' stack does not have.
+    bootstrap["static_resources"]["clusters"].append({"name": "ejecting", "type": "STATIC", "outlier_detection": {}})
     text = yaml.safe_dump(bootstrap)
     variables = {"POD_IP": ADDRESS, "GLOO_SERVICE_HOST": ADDRESS, "GLOO_SERVICE_PORT_GRPC_XDS": "9977", "POD_NAMESPACE": GLOO_NAMESPACE}
     for name, value in variables.items():
@@ -80,6 +82,7 @@ def scraped(prometheus: Prometheus, *, health: str) -> str:
 def test_with_its_certificate_prometheus_gets_the_proxys_metrics(tmp_path: Path) -> None:
     with running(scraping(metrics_identity(GLOO_NAMESPACE), tmp_path), tmp_path) as prometheus:
         assert scraped(prometheus, health="up") == ""
+        assert prometheus.query('envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name="ejecting"}')
         (sample,) = prometheus.query("envoy_server_memory_allocated")
         assert (sample["metric"]["job"], sample["metric"]["cluster"]) == (PROXY_JOB, "local"), "as alerts and dashboard ask for it"
 
