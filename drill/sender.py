@@ -33,6 +33,7 @@ class Sender:
         self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
         self._results: list[Result] = []
         self._flying: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
 
     def take(self) -> list[Result]:
         """The results since the last call."""
@@ -46,7 +47,7 @@ class Sender:
             scheduled = start + number / load.rate
             # Also behind the schedule, where it lets answers in.
             await asyncio.sleep(max(0.0, scheduled - time.monotonic()))
-            if stop.is_set():
+            if stop.is_set() or self._broken:
                 break
             if len(self._flying) >= load.most_in_flight:
                 now = time.monotonic()
@@ -54,10 +55,17 @@ class Sender:
                 continue
             task = asyncio.create_task(self._one(self._targets[number % len(self._targets)], number=number, scheduled=scheduled))
             self._flying.add(task)
-            task.add_done_callback(self._flying.discard)
+            task.add_done_callback(self._ended)
         await asyncio.gather(*self._flying)
+        if self._broken:
+            raise self._broken
         for connection in (connection for idle in self._idle.values() for connection in idle):
             connection.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An error of the probe's own ends it: without a result for each request it would say nothing."""
+        self._flying.discard(task)
+        self._broken = self._broken or task.exception()
 
     async def _one(self, target: Target, *, number: int, scheduled: float) -> None:
         sent = time.monotonic()

@@ -114,6 +114,9 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as problem:
             self._end(whole=False, error=repr(problem), reusable=False)
 
+    def eof_received(self) -> None:
+        self.idle = False  # at once: what is sent from here on would not leave, and look like a loss
+
     def connection_lost(self, error: Exception | None) -> None:
         self.idle = False
         if self._exchange is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from stub_server import StubServer
 from drill.load import Load, Request
 from drill.probe import Probe, ProbeError, main
 from drill.results import Kind
+from drill.sender import Sender
 
 pytestmark = pytest.mark.engine
 
@@ -117,6 +119,15 @@ def test_a_probe_that_dies_is_not_a_clean_run(stub: StubServer) -> None:
     probe._process.kill()
     with pytest.raises(ProbeError, match="-9"):
         probe.__exit__(None, None, None)
+
+
+async def test_an_error_of_the_probes_own_is_no_missing_result(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ArithmeticError("a mistake")
+
+    monkeypatch.setattr(Sender, "_answer", broken)
+    with pytest.raises(ArithmeticError, match="a mistake"):
+        await Sender(load(stub, "/ok", seconds=0.1)).run(start=time.monotonic(), stop=asyncio.Event())
 
 
 def test_the_command_prints_what_happened(stub: StubServer, capsys: pytest.CaptureFixture[str]) -> None:
