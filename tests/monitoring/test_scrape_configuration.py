@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cli.scraping import JOBS, RULES, rendered
+from cli import scraping
+from cli.scraping import JOBS, RULES, configuration, rendered
+from cli.workspace import CommandFailed
 from service_failover.names import FED_JOB, GLOO_JOB, PROXY_JOB
 from tests.monitoring.prometheus_tools import promtool
 
@@ -61,3 +65,48 @@ def test_prometheus_takes_it_with_the_rules(tmp_path: Path) -> None:
     done = promtool("check", "config", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(RULES) in done.stdout, "it has looked at the rules too"
+
+
+@dataclass(frozen=True)
+class OneStack:
+    """As much of a stack as the command asks for: the files of its kubeconfigs, and where its embedded clusters are."""
+
+    folder: Path
+    up: tuple[str, ...]
+    name: str = "it"
+
+    @property
+    def workspace(self) -> OneStack:
+        return self
+
+    def outputs(self) -> dict[str, Any]:
+        return {"kubeconfigs": dict.fromkeys(self.up, "a kubeconfig that names no server")}
+
+    def kubeconfigs(self, stack: str) -> Path:
+        return self.folder / "kubeconfigs"
+
+    def clusters(self, stack: str) -> Path:
+        return self.folder / "clusters"
+
+    def command(self, target: str) -> str:
+        return f"make {target} STACK={self.name}"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("up", "embedded", "said"),
+    [
+        ((), (), "stack 'it' is not up. Bring it up first: make up STACK=it"),
+        (("local", "remote"), ("local",), "pods of remote have no addresses on this machine"),
+        (("local",), ("local",), "cluster local does not say which pods it has: connection refused. Is it up[?] make status STACK=it"),
+    ],
+    ids=["not up", "not embedded", "no answer"],
+)
+def test_where_it_cannot_say_whom_to_scrape_it_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, up: tuple[str, ...], embedded: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(scraping.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", "connection refused"))
+    for name in embedded:
+        (tmp_path / "clusters" / name).mkdir(parents=True)
+    with pytest.raises(CommandFailed, match=said):
+        configuration(OneStack(tmp_path, up))  # type: ignore[arg-type]
