@@ -20,6 +20,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
 from service_failover.certificate_settings import LONGEST_HOURS, Lifetime, lifetime_problems
+from service_failover.early import apart
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, PROJECT
 from service_failover.validation import DNS_NAME, EPOCH, NAME, NAMESPACE, OBJECT, Plain, Rule, arguments, choice, integer, label_map, secret_text
@@ -203,7 +204,8 @@ class TlsSecret(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TlsSecretArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked_secret(args)
-        super().__init__("service-failover:index:TlsSecret", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:TlsSecret", name, None, whole)
         suffix = _suffix(args.get("rotation_epoch", 1))
         lifetime = _lifetime(args.get("validity_hours", LEAF.validity), args.get("early_renewal_hours", LEAF.early))
         lifetime = lifetime.apply(lambda leaf: _checked(leaf=leaf))
@@ -239,7 +241,7 @@ class TlsSecret(pulumi.ComponentResource):
                 "tls.key": key.private_key_pem,
                 "ca.crt": args.get("trusted_certificates_pem", args["authority_certificate_pem"]),
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), objects),
         )
         self.certificate_pem = certificate.cert_pem
         self.secret_name = secret.metadata.name
