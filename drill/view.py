@@ -77,7 +77,8 @@ class View:
 
     def event(self, event: Event) -> None:
         """Something happened."""
-        self._print(f"{self._time(event.at)} {event.kind}: {event.text}", style=_STYLES.get(event.kind, ""))
+        if event.kind is not EventKind.WARM:  # the phase's line has just said it
+            self._print(f"{self._time(event.at)} {event.kind}: {event.text}", style=_STYLES.get(event.kind, ""))
 
     def say(self, text: str) -> None:
         """A line of its own."""
