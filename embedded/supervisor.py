@@ -107,7 +107,7 @@ class Supervisor:
                 outcome = _meaning(await _ended(child))
                 prober.cancel()
             lived = time.monotonic() - started
-            restarts += 1
+            restarts = restarts_after(restarts, lived=lived)
             log.info("%s ended after %.1f s (%s); again in %.1f s", part.name, lived, outcome, pause)
             await asyncio.sleep(pause)
             pause = FIRST_PAUSE if lived >= STEADY else min(pause * 2, LONGEST_PAUSE)
@@ -199,6 +199,11 @@ class Supervisor:
             process.end([found for child in children if (found := process.identify(child.pid))], grace=max(graces.get(name, 0) for name in names))
             log.info("%s ended within %.2f s", ", ".join(names), time.monotonic() - started)
         process.end(process.below(self._state.node), grace=0)
+
+
+def restarts_after(restarts: int, *, lived: float) -> int:
+    """How often in a row a part has ended, once more after `lived` seconds. One that had run for long does not end each time that it is started."""
+    return 1 if lived >= STEADY else restarts + 1
 
 
 def bound_log(path: Path, *, limit: int) -> None:

@@ -117,8 +117,8 @@ KILLED = Scenario(
 PRIMARY_API_GONE = Scenario(
     name="primary-api-gone",
     title="The API server of the primary's cluster is gone, and the app fails",
-    text="kill -9 of the API server, and SIGSTOP of the one that is started in its place: it takes connections and answers nothing. Then the primary "
-    "reports itself unhealthy. The proxies go on with what they know.",
+    text="kill -9 of the API server, and SIGSTOP of the one that is started in its place: it takes connections and answers nothing. At the "
+    "same moment the primary reports itself unhealthy. The proxies go on with what they know.",
     objective=Objective(detect_within=5),
     expected_during=Expected.GREEN,
     hold=4,

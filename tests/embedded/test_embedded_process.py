@@ -13,7 +13,7 @@ from embedded import process
 from embedded.halt import ANY
 from embedded.layout import write_json
 from embedded.process import ProcessId
-from embedded.supervisor import bound_log, child_environment
+from embedded.supervisor import STEADY, bound_log, child_environment, restarts_after
 
 pytestmark = pytest.mark.unit
 
@@ -74,6 +74,14 @@ def test_a_socket_on_every_ipv6_address_counts_for_ipv4_as_well() -> None:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         port = server.getsockname()[1]
         assert [each.address for each in process.listeners() if each.port == port] == [ANY]
+
+
+def test_a_part_that_ran_for_long_between_its_ends_is_no_part_that_will_not_start() -> None:
+    restarts = 0
+    for _ in range(5):
+        restarts = restarts_after(restarts, lived=STEADY + 1)
+    assert restarts == 1, "as after some drills that each took it away: the next start must not be given up"
+    assert restarts_after(restarts_after(restarts, lived=0.2), lived=0.2) == 3, "in a row"
 
 
 def test_a_log_is_bounded_while_somebody_writes_to_it(tmp_path: Path) -> None:
