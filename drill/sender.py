@@ -18,7 +18,8 @@ from drill.load import Load
 from drill.results import LONGEST_SERVER, Kind, Result
 from drill.wire import Connection, Target
 
-REPORT_INTERVAL = 0.05
+REPORT_INTERVAL = 0.02
+"""Seconds. Short, as what is written at once is a pause in the schedule."""
 LEAD = 0.05
 """Seconds between the announcement of the start and the first request."""
 
