@@ -11,15 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drill.measures import rank
+from drill.measures import MOST_SERVERS, OTHERS, rank
 from drill.results import Kind, Result
 
 WIDTH = 0.1
 """Seconds; a longer run gets wider spans."""
 MOST = 1200
-MOST_SERVERS = 8
-OTHERS = "(others)"
-"""Servers beyond the first MOST_SERVERS, together."""
 
 
 def buckets(results: Sequence[Result], *, started: float) -> dict[str, Any]:

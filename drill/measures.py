@@ -20,6 +20,10 @@ NOTICEABLE = 0.05
 """Seconds by which a request has to be slower than any before the break to count as affected, though it was answered as before."""
 
 
+MOST_SERVERS = 8
+OTHERS = "(others)"
+
+
 class Phase(StrEnum):
     """A part of a run."""
 
@@ -57,7 +61,7 @@ class Part:
 
     requests: int
     answered: dict[str, int]
-    """Requests that succeeded, by who answered, the most first."""
+    """Requests that succeeded, by who answered, the most first. Those beyond MOST_SERVERS are one, OTHERS: each answer may be another one."""
     failed: dict[Kind, int]
     latency: Latency | None
     """Of every request that was sent, the failed ones too. None: none was."""
@@ -66,7 +70,7 @@ class Part:
     def of(cls, results: Sequence[Result]) -> Part:
         return cls(
             requests=len(results),
-            answered=dict(Counter(result.server for result in results if not result.failed).most_common()),
+            answered=_bounded(Counter(result.server for result in results if not result.failed)),
             failed=dict(sorted(Counter(result.kind for result in results if result.failed).items())),
             latency=Latency.of([result.took for result in results if result.kind is not Kind.UNSENT]),
         )
@@ -174,6 +178,12 @@ def measure(recording: Recording) -> Measures:
 def rank(ordered: Sequence[float], share: float) -> float:
     """The smallest of at least one value that `share` of all do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def _bounded(servers: Counter[str]) -> dict[str, int]:
+    ranked = servers.most_common()
+    others = sum(number for _, number in ranked[MOST_SERVERS:])
+    return dict(ranked[:MOST_SERVERS]) | ({OTHERS: others} if others else {})
 
 
 def _first(events: Iterable[Event], kind: EventKind, *, since: float = -math.inf) -> float | None:

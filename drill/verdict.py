@@ -16,6 +16,8 @@ from drill.words import duration
 
 LATE = 0.02
 """Seconds of the probe's own delay (p99) from which on a reader has to know of it."""
+_MOST_NAMED = 5
+"""Servers in a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def _sound(measures: Measures) -> Iterator[Check]:
     )
     before = measures.served_before
     if before and measures.broken is not None:
-        servers, expected = ", ".join(before), measures.expected[0]
+        servers, expected = ", ".join(before[:_MOST_NAMED]), measures.expected[0]
         yield Check(
             objective="served_before",
             title="who served before the break",

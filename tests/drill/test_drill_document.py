@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from recordings import BLUE, FAILOVER, GREEN, RATE, STARTED, recording, results
 
-from drill.buckets import MOST_SERVERS, OTHERS, buckets
+from drill.buckets import buckets
 from drill.document import MOST_FAILURES, DocumentError, Outcome, document, load, validator
-from drill.measures import Measures
+from drill.measures import MOST_SERVERS, OTHERS, Measures
 from drill.record import Objective
 from drill.repeat import MEASURES, spread
 from drill.results import Kind, Result
@@ -131,6 +131,13 @@ def test_a_document_stays_small_though_everything_failed() -> None:
     assert run["failures_left_out"] == 24_000 - MOST_FAILURES, "and the rest are counted"
     assert (run["failures"][0]["number"], run["failures"][-1]["number"]) == (0, 23_999), "the first and the last are there"
     assert len(json.dumps(values)) < 250_000
+
+
+def test_a_document_stays_small_though_every_answer_is_another_one() -> None:
+    each = tuple(result._replace(server=f"{result.number:0200}") for result in results(((8.0, BLUE, 0.002),)))
+    values = made(Outcome.of(recording(results=each)))
+    assert values["scenarios"][0]["runs"][0]["measures"]["total"]["answered"][OTHERS] == 1600 - MOST_SERVERS
+    assert len(json.dumps(values)) < 150_000
 
 
 def test_buckets_count_every_request_where_it_was_to_be_sent() -> None:
