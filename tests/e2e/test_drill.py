@@ -6,6 +6,8 @@ What is weakened, and put back, is what somebody could do by kubectl: an annotat
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +18,9 @@ from typing import Any
 
 import pytest
 
+from cli.traffic import ask
 from drill.scenarios import DEFAULT, SCENARIOS
+from tests.e2e.clients import BLUE, GREEN
 from tests.e2e.conftest import PROJECT, LiveStack, until
 from tests.e2e.faults import FAILOVER_GATEWAY, GATEWAY, fresh_pid_of, kill_container, settled
 
@@ -150,6 +154,19 @@ def test_a_drill_refuses_a_stack_that_is_not_healthy_and_says_why(stack: LiveSta
     assert done.returncode == 2, "it could not be done"
     assert "the stack is not healthy, so a drill would measure that: tier 1 (remote) serves, not the primary" in done.stderr, "why"
     assert f"make status STACK={stack.name}" in done.stderr, "and what to look at"
+
+
+def test_a_drill_that_is_killed_leaves_a_healed_stack(stack: LiveStack) -> None:
+    is_whole(stack)
+    drills = stack.state / stack.name / "drills"
+    command = [sys.executable, "-m", "drill", "--stack", stack.name, "app-frozen"]
+    with subprocess.Popen(command, cwd=PROJECT, env=stack.environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        until("green answers, as blue is frozen", lambda: (drills / "broken.json").exists() and GREEN in ask(stack.url), seconds=60)
+        os.killpg(process.pid, signal.SIGKILL)
+    until("the guardian has healed it", lambda: not (drills / "broken.json").exists())
+    is_whole(stack)
+    assert BLUE in ask(stack.url), "blue serves again"
+    assert (drills / "guardian.log").read_text().endswith("app-frozen: healed\n"), "it was the guardian"
 
 
 def test_the_default_set_passes_on_a_sound_stack(stack: LiveStack, tmp_path: Path) -> None:
