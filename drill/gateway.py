@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import httpx2 as httpx
 
 if TYPE_CHECKING:
-    from drill.containers import Container
     from drill.target import Target
 
 CLUSTERS = "clusters?format=json"
@@ -49,30 +48,19 @@ def healths(hosts: Iterable[Host]) -> dict[int, bool]:
 
 def hosts(target: Target) -> list[Host]:
     """The primary's endpoints with priority 0, the standby's with 1, in the newest proxy. Empty while it has none or does not answer."""
-    answer = ask(target, target.gateway, CLUSTERS)
+    with target.admin_ports(target.gateway, newest=True) as urls:
+        answer = ask_at(urls, CLUSTERS)
     return hosts_in(json.loads(answer), cluster=target.roles.envoy_cluster) if answer else []
 
 
-def counted(target: Target, gateway: Container, suffix: str) -> int:
-    """What a gateway's newest proxy has counted under the names that end so, all together."""
-    with target.admin_ports(gateway, newest=True) as urls:
-        return counted_at(urls, suffix)
-
-
 def counted_at(urls: Sequence[str], suffix: str) -> int:
-    """The same of the proxies with these admin ports."""
+    """What the proxies with these admin ports have counted under the names that end so, all together."""
     lines = ask_at(urls, "stats").splitlines()
     return sum(int(value) for name, _, value in (line.partition(": ") for line in lines) if name.endswith(suffix))
 
 
-def ask(target: Target, gateway: Container, path: str) -> str:
-    """What the admin port of the newest proxy of a gateway answers; "" while it does not."""
-    with target.admin_ports(gateway, newest=True) as urls:
-        return ask_at(urls, path)
-
-
 def ask_at(urls: Sequence[str], path: str) -> str:
-    """The same of the proxies with these admin ports."""
+    """What these admin ports answer; "" while they do not."""
     with contextlib.suppress(httpx.TransportError):
         return "".join(httpx.get(f"{url}/{path}", timeout=5).text for url in urls)
     return ""

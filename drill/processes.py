@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from drill.containers import Container, pid_of, pods, process_of
@@ -58,16 +56,6 @@ def thaw(*pids: int) -> None:
     """They go on. Nothing happens to one that was not frozen, or has ended."""
     for pid in pids:
         signal_to(pid, signal.SIGCONT)
-
-
-@contextmanager
-def frozen(*pids: int) -> Iterator[None]:
-    """Frozen for as long as the context lasts."""
-    freeze(*pids)
-    try:
-        yield
-    finally:
-        thaw(*pids)
 
 
 def signal_to(pid: int, number: signal.Signals) -> None:

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cli.traffic import ADMIN_PORT
 from drill import gateway, processes
 from drill.containers import Container, pid_of, pods, remove_oldest_pod, running
 from drill.gateway import Host
-from drill.processes import frozen
 from drill.roles import App
 from drill.switch import Switch, switch_of
 from service_failover.addressing import EMBEDDED
 from service_failover.addressing import realised as realised_by
 from tests.e2e.conftest import LiveStack, until
 
-__all__ = ["ADMIN_PORT", "Container", "Host", "Switch", "frozen", "pid_of", "pods", "remove_oldest_pod"]
+__all__ = ["ADMIN_PORT", "Container", "Host", "Switch", "pid_of", "pods", "remove_oldest_pod"]
 
 BLUE, GREEN = App(cluster="local", color="blue"), App(cluster="remote", color="green")
 BLUE_ENVOY, BLUE_ECHO, GREEN_ENVOY = BLUE.envoy, BLUE.echo, GREEN.envoy
@@ -62,6 +63,16 @@ def kill_container(stack: LiveStack, container: Container) -> None:
     until(f"{container.app}/{container.name} is ready again", succeeded, seconds=60)
 
 
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Processes that keep their connections and answer nothing, for as long as the context lasts."""
+    processes.freeze(*pids)
+    try:
+        yield
+    finally:
+        processes.thaw(*pids)
+
+
 def api_server(stack: LiveStack, cluster: str) -> int:
     """Pid of a cluster's API server; 0 when none runs."""
     return processes.api_server(stack.target, cluster)
@@ -80,8 +91,9 @@ def hosts(stack: LiveStack) -> list[Host]:
 
 
 def counted(stack: LiveStack, container: Container, suffix: str) -> int:
-    """What a gateway's Envoy has counted under the names that end so, all together."""
-    return gateway.counted(stack.target, container, suffix)
+    """What a gateway's newest Envoy has counted under the names that end so, all together."""
+    with stack.target.admin_ports(container, newest=True) as urls:
+        return gateway.counted_at(urls, suffix)
 
 
 def settled(stack: LiveStack) -> None:
