@@ -92,7 +92,7 @@ def test_the_proxies_metrics_are_those_that_the_documentation_lists(prometheus: 
 
 
 def test_the_alert_of_a_standby_that_serves_fires_and_resolves(stack: LiveStack, prometheus: Prometheus) -> None:
-    app = faults.Switch(stack)
+    app = faults.blue_switch(stack)
     app.fail()
     try:
         until("the alert is pending", lambda: prometheus.alerts("FailoverStandbyServes") == ["pending"])
