@@ -55,8 +55,8 @@ console: tools ## who serves, clusters and events as a page on this machine, unt
 drill: tools ## break the stack on purpose, and judge what clients noticed (SCENARIO="app-killed pod-deleted", SCENARIO=--list; docs/drill.md)
 	@$(RUN) python -m drill --project $(PROJECT) --stack $(STACK) $(SCENARIO)
 
-test: test-tools test-unit coverage ## every test: units first, then properties and commands, Pulumi's engine, Envoy, embedded clusters, the whole stack
-	@$(RUN) python -m pytest -q -n auto -m "property or process"
+test: test-tools test-unit coverage ## every test: units first, then properties, loops and commands, Pulumi's engine, Envoy, embedded clusters, the whole stack
+	@$(RUN) python -m pytest -q -n auto -m "property or process or loopback"
 	@$(RUN) python -m pytest -q -m "engine or envoy or prometheus or browser"
 	@$(RUN) python -m pytest -q -m cluster
 	@$(RUN) python -m pytest -q -m e2e

@@ -124,7 +124,7 @@ def test_the_app_has_the_health_filter_that_was_asked_for(in_cluster: InCluster,
     bootstrap = yaml.safe_load(containers(in_cluster(lambda options: BlueGreenApp("blue", args, options)))["envoy"]["args"][1])
     manager = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     filters = {item["name"].rpartition(".")[2]: item["typed_config"] for item in manager["http_filters"]}
-    assert list(filters) == ["health_check", "fault", "router"], "unhealthy comes before slow"
+    assert list(filters) == ["health_check", "fault", "sick", "router"], "unhealthy comes before slow, and before what a drill makes it answer"
     assert filters["health_check"].get("headers") == headers, "the guide's matches every request"
 
 

@@ -19,7 +19,7 @@ from controlplane.fed.console import state
 from controlplane.fed.kinds import FAILOVER_SCHEME
 from controlplane.kube.informer import Lost
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 @pytest.fixture

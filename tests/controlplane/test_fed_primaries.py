@@ -12,7 +12,7 @@ from controlplane.fed.kinds import UPSTREAM
 from controlplane.fed.primaries import Primaries, Primary
 from controlplane.kube.errors import Conflict
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 PRIMARY = Primary("local", ("gloo-system", "blue"))
 FAILOVER: dict[str, Any] = {"prioritizedLocalities": []}

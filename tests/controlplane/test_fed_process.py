@@ -11,7 +11,7 @@ from support_fed import BLUE, GREEN, SCHEME, World, addresses, make_world, put_f
 
 from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, GLOO_INSTANCE, KUBERNETES_CLUSTER, UPSTREAM
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 async def test_a_scheme_becomes_the_failover_of_its_primary_and_nothing_else_is_touched(world: World):

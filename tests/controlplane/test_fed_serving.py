@@ -16,7 +16,7 @@ from controlplane.fed.serving import scheme_serving, tier_name
 from gloo_api.failover_scheme import FailoverScheme
 from gloo_api.serving import FailoverStatus
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 GREEN_SERVES = {
     "serving": {

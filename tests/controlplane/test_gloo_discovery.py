@@ -16,7 +16,7 @@ from controlplane.gloo.kinds import UPSTREAM
 from controlplane.kube.objects import SERVICE
 from controlplane.kube.view import ClusterView
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 NAMESPACE = "gloo-system"
 NAME = "default-service-blue-10000"

@@ -25,7 +25,7 @@ from controlplane.kube.objects import ENDPOINT_SLICE, SERVICE
 from controlplane.net import realiser
 from controlplane.xds.resources import ResourceType
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 NAME = "default-service-blue-10000"
 CLUSTER_NAME = f"{NAME}_gloo-system"

@@ -14,7 +14,7 @@ from controlplane.kube.view import ClusterView
 from controlplane.translation.types import ObjectRef, Report
 from gloo_api.meta import Problem
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 BLUE, TABLE = ObjectRef("Upstream", "gloo-system", "blue"), ObjectRef("RouteTable", "gloo-system", "table")
 WARNED = Report(warnings=(Problem("spec", "is odd"),))

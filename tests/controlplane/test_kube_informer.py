@@ -11,7 +11,7 @@ from controlplane.kube.backoff import Backoff
 from controlplane.kube.informer import Informer
 from controlplane.kube.objects import SECRET, SERVICE, Key, Kind
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 class Seen:

@@ -18,7 +18,7 @@ from controlplane.kube.guard import GuardedWriter, NotLeadingError
 from controlplane.kube.leases import Leader, leadership
 from controlplane.kube.objects import SERVICE
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 TIMING = Timing(lease=10, renew=7, retry=2)
 

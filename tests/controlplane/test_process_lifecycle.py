@@ -19,7 +19,7 @@ from controlplane.kube.election import LEASE
 from controlplane.kube.objects import DEPLOYMENT, SERVICE
 from controlplane.kube.workqueue import WorkQueue
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 def stop_me() -> None:

@@ -21,7 +21,7 @@ from controlplane.fed.kinds import FAILOVER_SCHEME, FINALIZER, KUBERNETES_CLUSTE
 from controlplane.kube.election import LEASE
 from controlplane.kube.objects import DEPLOYMENT, SECRET
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from controlplane.gloo.serving.watched import watched
 from controlplane.kube.objects import ENDPOINT_SLICE
 from controlplane.kube.view import ClusterView
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 BLUE = "default-service-blue-10000"
 FAILOVER = {"prioritizedLocalities": [{"localityEndpoints": [{"lbEndpoints": [{"address": "10.1.0.1", "port": 15443}]}]}]}

@@ -12,7 +12,7 @@ import pytest
 from controlplane import web
 from controlplane.web import Request, Response, WebServer, is_loopback
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 def respond(request: Request) -> Response:

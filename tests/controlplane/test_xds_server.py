@@ -16,7 +16,7 @@ from controlplane.xds.cache import ProxyKey, SnapshotCache
 from controlplane.xds.resources import ResourceType
 from controlplane.xds.server import AdsServer, ServerTls
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 def names(response: DiscoveryResponse) -> list[str]:

@@ -16,7 +16,7 @@ from controlplane.xds import server as server_module
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.resources import Resource, ResourceType
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 
 def versions(response: DeltaDiscoveryResponse) -> dict[str, str]:

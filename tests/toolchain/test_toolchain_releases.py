@@ -23,7 +23,7 @@ from toolchain.processes import Children
 from toolchain.releases import Releases
 from toolchain.routes import Release
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.loopback
 
 Serve = Callable[..., ReleaseServer]
 
