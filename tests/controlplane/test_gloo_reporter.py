@@ -10,6 +10,7 @@ from support_api import ApiDouble, api_double, eventually, running
 from controlplane import metrics
 from controlplane.gloo.kinds import ROUTE_TABLE, UPSTREAM
 from controlplane.gloo.reporter import Reporter
+from controlplane.kube.objects import uid_of
 from controlplane.kube.view import ClusterView
 from controlplane.translation.types import ObjectRef, Report
 from gloo_api.meta import Problem
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.loopback
 
 BLUE, TABLE = ObjectRef("Upstream", "gloo-system", "blue"), ObjectRef("RouteTable", "gloo-system", "table")
 WARNED = Report(warnings=(Problem("spec", "is odd"),))
+
+
+def uid(obj: Any) -> str:
+    return uid_of(obj) if obj else ""
 
 
 def states(api: ApiDouble, kind: Any, name: str) -> str | None:
@@ -66,9 +71,10 @@ async def test_an_object_that_was_made_anew_gets_its_status_again():
             async with running(it.reporter.run()):
                 it.reporter.report({BLUE: Report()})
                 await eventually(lambda: states(api, UPSTREAM, "blue"), "it is written")
+                first = uid(api.get(UPSTREAM, "gloo-system", "blue"))
                 await api.remove(UPSTREAM, "gloo-system", "blue")
                 await api.put(UPSTREAM, "gloo-system", "blue", spec={})
-                await eventually(lambda: "status" not in (it.view.get(UPSTREAM, ("gloo-system", "blue")) or {"status": ""}), "the new one is seen")
+                await eventually(lambda: uid(it.view.get(UPSTREAM, ("gloo-system", "blue"))) not in ("", first), "the new one is seen")
                 it.reporter.report({BLUE: Report()})
                 await eventually(lambda: states(api, UPSTREAM, "blue") == "Accepted", "though the report is the one before")
 
