@@ -53,9 +53,10 @@ def delay(stack: LiveStack, change: Callable[[], float], *, healthy: bool, name:
         return seen.result() - switch.result()
 
 
-def test_the_scheme_says_who_serves_within_a_second_of_envoys_switch(stack: LiveStack) -> None:
+def test_the_scheme_says_who_serves_within_a_second_of_envoys_switch(stack: LiveStack, request: pytest.FixtureRequest) -> None:
     until("the scheme says that blue serves", lambda: serves(stack) == PRIMARY)
     app = faults.blue_switch(stack)
+    request.addfinalizer(app.heal)  # whatever becomes of this test, others need blue
     with Probe(Load(requests=(Request(url=stack.url),), rate=50, seconds=60)) as traffic:
         late = delay(stack, app.fail, healthy=False, name=TIER)
         assert late < FRESH_SECONDS, "kubectl shows the failover"
