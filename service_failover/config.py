@@ -106,6 +106,12 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
+def _project() -> dict[str, Any]:
+    """Pulumi.yaml, read by libyaml where there is one."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return dict(yaml.load(PROJECT_FILE.read_text(), Loader=loader))  # noqa: S506 - both are safe
+
+
 def load() -> Settings:
     """The settings of the current stack. Ends the program (pulumi.RunError), with every problem listed, when there is one."""
     prefix = f"{pulumi.get_project()}:"
@@ -114,7 +120,7 @@ def load() -> Settings:
     try:
         written = {key.removeprefix(prefix): decoded(value) for key, value in known.items() if key.startswith(prefix)}
         return parse(
-            with_defaults(written, declared=yaml.safe_load(PROJECT_FILE.read_text())["config"]),
+            with_defaults(written, declared=_project()["config"]),
             secret_keys=frozenset(key.removeprefix(prefix) for key in secrets),
             reached_epoch=reached_epoch(),
             running=running_edition(),

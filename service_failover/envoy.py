@@ -38,6 +38,8 @@ READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix
 
 OWN_NAMESPACE = "$(POD_NAMESPACE)"
 """Where a gateway proxy finds its gloo."""
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where there is one: the same text, several times sooner."""
 _HTTP = "envoy.extensions.filters.http"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -161,7 +163,7 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
 
 def as_argument(bootstrap: Config) -> str:
     """A bootstrap as the value of Envoy's `--config-yaml`."""
-    return yaml.safe_dump(bootstrap, sort_keys=False)
+    return str(yaml.dump(bootstrap, Dumper=_DUMPER, sort_keys=False))
 
 
 def _readiness_listener(address: str) -> Config:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import runpy
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ InCluster = Callable[..., Recorder]
 
 def default_config() -> dict[str, Any]:
     """The configuration of a stack that sets nothing: the defaults in Pulumi.yaml."""
+    return copy.deepcopy(_defaults())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
     project = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
     return {key: declared["default"] for key, declared in project["config"].items() if "default" in declared}
 

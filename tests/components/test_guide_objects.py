@@ -10,6 +10,7 @@ from program_recorder import Recorder
 from program_runs import InCluster
 
 from gloo_api import failover_scheme, gateway, upstream, virtual_service
+from service_failover import envoy
 from service_failover.addressing import EMBEDDED
 from service_failover.apps import HealthFilter
 from service_failover.bluegreen_app import BlueGreenApp, BlueGreenAppArgs
@@ -126,6 +127,13 @@ def test_the_app_has_the_health_filter_that_was_asked_for(in_cluster: InCluster,
     filters = {item["name"].rpartition(".")[2]: item["typed_config"] for item in manager["http_filters"]}
     assert list(filters) == ["health_check", "fault", "sick", "router"], "unhealthy comes before slow, and before what a drill makes it answer"
     assert filters["health_check"].get("headers") == headers, "the guide's matches every request"
+
+
+@pytest.mark.parametrize("dumper", [yaml.SafeDumper, yaml.CSafeDumper])
+def test_a_bootstrap_is_the_same_text_with_and_without_libyaml(dumper: type[yaml.SafeDumper]) -> None:
+    for bootstrap in (envoy.sample_app_bootstrap(EMBEDDED, health_filter=HealthFilter.PATH), envoy.gateway_proxy_bootstrap(EMBEDDED, metrics=True)):
+        text = yaml.dump(bootstrap, Dumper=dumper, sort_keys=False)
+        assert text == envoy.as_argument(bootstrap), "another text would start every pod anew from another machine"
 
 
 def test_the_app_has_no_node_port_and_no_fixed_address(blue: Recorder) -> None:
