@@ -29,6 +29,8 @@ from drill.watch import observe
 
 WARM_UP = 2.0
 """Seconds of load before something breaks: connections are made, and there is a latency to compare with."""
+TIMEOUT = 20.0
+"""Seconds for one request: above the gateway's own 15 s, so that it is the gateway that gives one up."""
 SETTLE_TIMEOUT = 60.0
 """Seconds in which a stack has to be healthy again after the scenario before."""
 _AFTER_LIMIT = 30.0
@@ -194,7 +196,8 @@ class Take:
 
     def _load(self) -> Load:
         request = Request(url=self._drill.target.url)
-        return Load(requests=(request,), rate=self._drill.rate, seconds=min(LONGEST, limit_of((self._scenario,))))
+        seconds = min(LONGEST, limit_of((self._scenario,)))
+        return Load(requests=(request,), rate=self._drill.rate, seconds=seconds, timeout=TIMEOUT)
 
     def _hold(self, phase: str, seconds: float) -> None:
         self._drill.view.phase(phase, seconds)
