@@ -56,7 +56,8 @@ def prometheus(stack: LiveStack, traffic: Probe, tmp_path_factory: pytest.TempPa
     config |= {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(impatient(folder))]}
     with running(yaml.safe_dump(config), folder) as it:
         until("every target was scraped", lambda: it.targets() and all(target["health"] != "unknown" for target in it.targets()))
-        until("there are rates", lambda: it.query(f"rate(process_cpu_seconds_total[{WINDOW}])"))
+        # A rate takes two scrapes of the same target, and they do not all come at once.
+        until("every target was scraped again", lambda: len(it.query(f"rate(scrape_samples_scraped[{WINDOW}])")) == len(it.targets()))
         yield it
 
 
