@@ -66,7 +66,7 @@ test-unit: test-tools ## the tests that start no process
 	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit
 
 coverage: test-tools ## that the components' own tests cover at least 95 % of their branches
-	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m unit tests/components --cov --cov-report=term
+	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m "unit or process" tests/components tests/monitoring --cov --cov-report=term
 
 test-kind: test-tools ## the whole stack on real kind clusters; needs docker and kind on PATH (docs/kind.md)
 	@$(RUN) python -m pytest -q -m kind tests/kind
