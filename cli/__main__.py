@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import toolchain
-from cli import console, kubeconfigs, scraping, serving, traffic
+from cli import console, kubeconfigs, serving, traffic
 from cli.stack import Stack, Terminated
 from cli.workspace import PROJECT, CommandFailed, make, open_workspace
 
@@ -63,6 +63,9 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
         case "heal":
             traffic.set_health(stack, color=arguments.color, health=traffic.Health.OK)
         case "metrics":
+            # Only here: it needs packages, which may be gone when a stack is to be brought down.
+            from cli import scraping
+
             print(scraping.configuration(stack), end="")
         case "console":
             console.serve(stack, port=arguments.port)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_a_plugin_that_outlived_its_pulumi_is_ended_and_no_other(tmp_path: Path)
         try:
             assert parent.stdout, "it has a pipe"
             parent.stdout.readline()
+            while not Path("/proc", str(orphan.pid), "cmdline").read_bytes():
+                time.sleep(0.01)  # it has just become the program that it is
             assert end_orphans(tmp_path / "home") == [orphan.pid], "its parent, this test, is no pulumi; the other's is one"
             assert orphan.wait(timeout=5) == -signal.SIGKILL, "it is gone"
             assert parent.poll() is None, "the other is still at work"
