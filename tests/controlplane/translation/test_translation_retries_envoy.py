@@ -180,9 +180,15 @@ def test_a_body_over_the_buffer_limit_is_not_tried_again(app: tuple[Envoy, Envoy
     assert second.asked == [], "and is not"
 
 
+def stopped(pid: int) -> bool:
+    """Whether each thread of a process has noticed its SIGSTOP: on a busy machine one may go on for a moment."""
+    return all(file.read_text().rpartition(") ")[2].startswith("T") for file in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 def test_a_frozen_app_costs_a_second_and_nothing_is_lost(app: tuple[Envoy, Envoy, Backend, bool]) -> None:
     _, first, second, _ = app
     os.kill(first.pid, signal.SIGSTOP)
+    eventually(lambda: stopped(first.pid), why="it is frozen", seconds=5)
     try:
         get = send("GET")
         assert (get.status, get.body) == (200, "second"), "raced by the next priority"
