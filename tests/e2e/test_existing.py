@@ -31,7 +31,8 @@ CONFIG = """config:
     - name: remote
       context: embedded-far
   service-failover:replicas: 2
-  service-failover:monitoring:
+"""
+SCRAPED = """  service-failover:monitoring:
     scrapedBy: operator
     labels: {release: somebodys}
 """
@@ -47,7 +48,7 @@ def test_a_stack_comes_to_clusters_that_exist_and_goes_again(outside: Outside, t
     monkeypatch.setenv("KUBECONFIG", outside.kubeconfig)
     stack = LiveStack(name="e2e-existing", state=tmp_path / "root")
     stack_file = PROJECT / f"Pulumi.{stack.name}.yaml"
-    stack_file.write_text(CONFIG)
+    stack_file.write_text(CONFIG + SCRAPED)
     outside.kubectl("far", "apply", "-f", "-", stdin=definitions())
     try:
         assert_it_needs_the_operator_everywhere(stack, outside)
