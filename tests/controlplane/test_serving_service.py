@@ -304,3 +304,19 @@ def test_noise_in_the_shares_is_not_news() -> None:
     assert writer.counts_differ(body(99), body(100)), "everything"
     assert writer.counts_differ(body(None), body(1)), "the first request"
     assert writer.counts_differ(body(70), body(70, "Differs")), "they go elsewhere"
+
+
+async def test_a_proxy_that_is_asked_nothing_is_not_silent(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a cluster without an Upstream that fails over. An alert is on the age, and a status that comes later would begin as an old one."""
+    clock = [1000.0]
+    monkeypatch.setattr(poller.time, "time", lambda: clock[0])
+    target = Target(name="resting", address="127.0.0.1:1")
+
+    def age() -> float | None:
+        return metrics.REGISTRY.get_sample_value("service_failover_poll_age_seconds", {"proxy": "resting"})
+
+    asker = poller.Poller(client=None, upstreams=dict, targets=lambda: frozenset({target}), before=lambda _: None, said=lambda *_: None)  # type: ignore[arg-type]
+    async with running(asker.run()):
+        await eventually(lambda: age() == 0, "it is known")
+        clock[0] += 3600
+        await eventually(lambda: age() == 0, "an hour later its age is what it was")

@@ -103,6 +103,7 @@ class Poller:
     async def _ask(self, target: Target, known: _Known, clusters: Sequence[str], *, count: int) -> float:
         """Ask for one batch; returns how long to wait then."""
         if not clusters:
+            known.since = time.time()  # nothing is asked, so nothing that is known gets old
             return pace.INTERVAL_SECONDS
         started = time.monotonic()
         try:
