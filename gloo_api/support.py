@@ -40,8 +40,9 @@ Where neither the route, nor a route that delegates to it, nor the virtual host 
 - **All others** are tried again in the next priority only when they were certainly not executed: not connected, refused, reset before the request
   was sent, or answered by the health check filter of a backend that was told to fail. Whether a silent backend executed a POST nobody knows.
 
-After the first try there are as many more as there are priorities, and at least two. The annotation `servicefailover.dev/failover-retries: disabled`
-on a VirtualService, a RouteTable or an Upstream turns this off; a retry policy of the user replaces it whole.
+After the first try there are as many more as there are priorities, and at least seven, with waits that grow from 1 to 100 ms. The annotation
+`servicefailover.dev/failover-retries: disabled` on a VirtualService, a RouteTable or an Upstream turns this off; a retry policy of the user replaces
+it whole.
 
 A request whose body is longer than `Gateway.spec.options.perConnectionBufferLimitBytes` (default 1 MiB) is not kept, and so cannot be tried again.
 An answer that has begun is not tried again either.
