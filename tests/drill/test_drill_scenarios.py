@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from drill.notes import Notes
 from drill.scenario import Expected, Scenario
 from drill.scenarios import DEFAULT, SCENARIOS, app
 from drill.settled import unsettled
+from drill.target import Target
 from service_failover.cluster_settings import ClusterKind
 
 __all__ = ["recorded"]  # the fixture
@@ -84,42 +86,36 @@ def test_what_is_broken_is_healed_by_another_process(scenario: Scenario, recorde
         assert broken != before, "it does break something that lasts"
 
 
-@pytest.mark.parametrize("scenario", EACH)
-def test_it_is_healed_wherever_the_breaking_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
-    before, cuts = recorded.state(), 0
+def cut_off_everywhere(
+    scenario: Scenario, recorded: RecordedStack, path: Path, *, before: Callable[[Target], None], act: Callable[[Target], None]
+) -> int:
+    """Do `act` anew until it gets through, cut off at one write later each time, and heal from another process after each. Returns how many cuts."""
+    sound, cuts = recorded.state(), 0
     while True:
+        before(target_of(recorded, path))
         recorded.writes.clear()
         recorded.cut_at = cuts
         try:
-            scenario.break_(target_of(recorded, tmp_path))
+            act(target_of(recorded, path))
         except Cut:
             cuts += 1
         else:
-            break
+            return cuts
         finally:
             recorded.cut_at = None
-            scenario.heal(target_of(recorded, tmp_path))
-            assert recorded.state() == before, f"cut off after {recorded.writes[:cuts]}"
+            scenario.heal(target_of(recorded, path))
+            assert recorded.state() == sound, f"cut off after {recorded.writes[:cuts]}"
+
+
+@pytest.mark.parametrize("scenario", EACH)
+def test_it_is_healed_wherever_the_breaking_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+    cuts = cut_off_everywhere(scenario, recorded, tmp_path, before=lambda _: None, act=scenario.break_)
     assert cuts > 0, "it writes something"
 
 
 @pytest.mark.parametrize("scenario", EACH)
 def test_healing_goes_on_wherever_it_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
-    before, cuts = recorded.state(), 0
-    while True:
-        scenario.break_(target_of(recorded, tmp_path))
-        recorded.writes.clear()
-        recorded.cut_at = cuts
-        try:
-            scenario.heal(target_of(recorded, tmp_path))
-        except Cut:
-            cuts += 1
-        else:
-            break
-        finally:
-            recorded.cut_at = None
-            scenario.heal(target_of(recorded, tmp_path))
-            assert recorded.state() == before, f"cut off after {recorded.writes[:cuts]}"
+    cut_off_everywhere(scenario, recorded, tmp_path, before=scenario.break_, act=scenario.heal)
 
 
 @pytest.mark.parametrize("name", ["scaled-to-zero", "both-down"])
