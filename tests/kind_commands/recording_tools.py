@@ -52,7 +52,7 @@ class Tools:
     @property
     def containers(self) -> dict[str, dict[str, Any]]:
         """What docker has, by name."""
-        return {file.stem: json.loads(file.read_text()) for file in sorted((self.root / "containers").glob("*.json"))}
+        return _containers(self.root)
 
     @property
     def left_behind(self) -> list[Path]:
@@ -107,12 +107,13 @@ def _add(root: Path, cluster: str, *, mounts: list[str], ports: dict[str, Any]) 
         "HostConfig": {"PortBindings": ports},
         "made": False,
     }
+    draft = _draft(root, name, container)
     try:
-        descriptor = os.open(root / "containers" / f"{name}.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        (root / "containers" / f"{name}.json").hardlink_to(draft)
     except FileExistsError:
         _fail(f'Error response from daemon: Conflict. The container name "/{name}" is already in use')
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(container, file)
+    finally:
+        draft.unlink()
 
 
 def _change(root: Path, name: str, **state: Any) -> None:
@@ -121,7 +122,23 @@ def _change(root: Path, name: str, **state: Any) -> None:
     if "made" in state:
         container["made"] = state.pop("made")
     container["State"].update(state)
-    file.write_text(json.dumps(container))
+    _draft(root, name, container).replace(file)
+
+
+def _containers(root: Path) -> dict[str, dict[str, Any]]:
+    """What docker has, by name. One that is removed meanwhile is not listed."""
+    containers = {}
+    for file in sorted((root / "containers").glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):
+            containers[file.stem] = json.loads(file.read_text())
+    return containers
+
+
+def _draft(root: Path, name: str, container: dict[str, Any]) -> Path:
+    """A container written where nobody lists it: calls run side by side, and none may read half of one."""
+    draft = root / "containers" / f"{name}.{os.getpid()}.draft"
+    draft.write_text(json.dumps(container))
+    return draft
 
 
 def _fail(reason: str, code: int = 1) -> NoReturn:
@@ -137,7 +154,7 @@ def docker(root: Path, arguments: list[str]) -> None:
     """The calls that are made of docker."""
     if (root / "daemon-down").exists():
         _fail("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?")
-    containers = {file.stem: json.loads(file.read_text()) for file in (root / "containers").glob("*.json")}
+    containers = _containers(root)
     match arguments:
         case ["info", "--format", _]:
             print("28.2.2 8589934592")
