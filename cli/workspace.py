@@ -6,6 +6,7 @@ and login are never read or written. It does not run Pulumi: `cli.stack` does.
 
 from __future__ import annotations
 
+import getpass
 import os
 import secrets
 import shutil
@@ -96,6 +97,7 @@ class Workspace:
             "PULUMI_K8S_CLIENT_BURST": "200",
             "PULUMI_K8S_CLIENT_QPS": "100",
             "SERVICE_FAILOVER_STATE": str(self.root),
+            "USER": _user(),
         }
 
     def stacks(self) -> list[str]:
@@ -115,6 +117,14 @@ class Workspace:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if not self.stacks():
             shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _user() -> str:
+    """Who makes a stack. Pulumi asks, and ends without an answer; in a container, or run for a number that no account has, nobody has told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def open_workspace(project: Path = PROJECT) -> Workspace:

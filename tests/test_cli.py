@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,15 @@ def test_pulumi_is_pointed_at_this_state_and_at_nothing_of_the_users(workspace: 
     for name in ("PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         assert settings[name].startswith(str(workspace.root)), f"{name} is ours"
     assert settings["PULUMI_BACKEND_URL"].partition("?")[0] == workspace.backend.as_uri(), "no login is needed, and none is used"
+
+
+def test_a_user_without_an_account_has_a_name_for_pulumi(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert workspace.environment()["USER"] == "4000000", "pulumi makes no stack for nobody"
+    monkeypatch.setenv("USER", "anna")
+    assert workspace.environment()["USER"] == "anna", "whoever has a name keeps it"
 
 
 def test_the_passphrase_itself_is_in_no_variable(workspace: Workspace) -> None:
