@@ -49,7 +49,7 @@ async def test_a_new_address_of_the_remote_gateway_is_followed_at_once(world: Wo
         start = time.monotonic()
         await put_failover_service(world.remote, "10.78.192.2")
         await eventually(lambda: addresses(world.failover()) == ["10.78.192.2"], "the failover follows")
-        assert time.monotonic() - start < 0.3, "an event, not a poll"
+        assert time.monotonic() - start < 2, "an event, not a poll, which comes every five seconds"
 
 
 async def test_the_order_in_which_things_appear_does_not_matter(world: World):

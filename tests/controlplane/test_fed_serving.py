@@ -107,7 +107,7 @@ async def test_a_switch_is_in_the_schemes_status_at_once(world: World) -> None:
         started = time.monotonic()
         await see(world, {"failover": GREEN_SERVES})
         await eventually(lambda: status(world).get("serving", {}).get("name") == "tier 1 (remote)", "the scheme says so")
-        assert time.monotonic() - started < 0.5, "an event, not a poll"
+        assert time.monotonic() - started < 2, "an event, not a poll, which comes every five seconds"
         assert status(world)["state"] == "ACCEPTED", "Gloo's own fields are as they were"
         assert status(world)["namespacedStatuses"]["gloo-fed"]["state"] == "ACCEPTED", "also by namespace"
 

@@ -165,7 +165,7 @@ async def test_the_chain_is_published_realised_and_follows_changes_at_once(monke
                 start = time.monotonic()
                 await put_endpoints(api, "10.77.0.11", "10.77.0.12")
                 await eventually(lambda: client.addresses() == ["127.77.0.11", "127.77.0.12"], "a change arrives")
-                assert time.monotonic() - start < 0.2, "within tens of milliseconds, not at the next round of a poll"
+                assert time.monotonic() - start < 2, "an event, not the next round of a poll"
 
 
 async def test_status_is_written_once_and_its_own_writes_start_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path):

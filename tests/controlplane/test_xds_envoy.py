@@ -38,7 +38,7 @@ async def test_envoy_is_configured_and_follows_every_kind_of_change(tmp_path: Pa
                 lambda stats: stats.get("cluster_manager.cluster_modified", 0) > before and stats.get("cluster_manager.warming_clusters", 0) == 0,
                 "a changed cluster warms although its endpoints did not change",
             )
-            assert time.monotonic() - start < 1, "not after the 15 s of the initial fetch timeout"
+            assert time.monotonic() - start < 10, "not after the 15 s of the initial fetch timeout"
             stats = await envoy.stats()
             assert not any("init_fetch_timeout" in name and value for name, value in stats.items()), "nothing waited for a timeout"
 
@@ -50,16 +50,17 @@ async def test_a_route_moves_to_a_new_cluster_without_one_bad_answer(tmp_path: P
         cache.publish(KEY, snapshot(port=port, endpoints={"one": blue}, to="one"))
         async with serving(cache) as server, running_envoy(tmp_path, xds_port=server.port, ca=CA, delta=delta):
             await until(port, "blue", "the first configuration arrives")
-            seen: list[str] = []
+            seen = ["blue"]
             async with httpx.AsyncClient() as http:
-                for round_ in range(300):
-                    if round_ % 30 == 10:
-                        name, endpoint = (f"green{round_}", green) if round_ % 60 == 10 else (f"blue{round_}", blue)
-                        cache.publish(KEY, snapshot(port=port, endpoints={name: endpoint}, to=name))
-                    answer = await http.get(f"http://127.0.0.1:{port}/")
-                    seen.append(answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}")
+                for change in range(10):
+                    colour, endpoint = ("green", green) if change % 2 == 0 else ("blue", blue)
+                    cache.publish(KEY, snapshot(port=port, endpoints={f"{colour}{change}": endpoint}, to=f"{colour}{change}"))
+                    async with asyncio.timeout(20):
+                        while seen[-20:] != [colour] * 20:
+                            answer = await http.get(f"http://127.0.0.1:{port}/")
+                            seen.append(answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}")
             assert set(seen) == {"blue", "green"}, "clusters come before the routes to them and go after these"
-            assert sum(1 for one, two in itertools.pairwise(seen) if one != two) == 10, "and each change took effect"
+            assert sum(1 for one, two in itertools.pairwise(seen) if one != two) == 10, "and each change took effect once"
 
 
 async def test_what_envoy_refuses_is_recorded_in_its_words_and_the_rest_goes_on(tmp_path: Path, delta: bool):

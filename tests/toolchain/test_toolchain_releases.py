@@ -73,14 +73,14 @@ def test_a_refused_connection_ends_it_at_once_and_is_not_tried_again(serve_relea
 
 
 def test_silent_servers_share_one_allowance(into: Path) -> None:
-    releases = Releases(children=Children(), allowance=0.3)
+    releases = Releases(children=Children(), allowance=1)
     started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         release = ReleaseServer(port=silent.getsockname()[1], content=b"").release()
         for _ in range(4):
             with pytest.raises(Unavailable, match="did not answer, or too slowly"):
                 fetch(release, into, releases)
-    assert 0.25 < time.monotonic() - started < 0.8, "four releases wait no longer than one"
+    assert 0.9 < time.monotonic() - started < 3, "four releases wait no longer than one"
 
 
 def test_a_server_that_only_trickles_is_given_up(serve_release: Serve, into: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_server_that_only_trickles_is_given_up(serve_release: Serve, into: Pat
     started = time.monotonic()
     with pytest.raises(Unavailable, match="too slowly"):
         fetch(server.release(), into, Releases(children=Children(), allowance=0.3))
-    assert time.monotonic() - started < 1, "bytes that come too slowly are no reason to go on"
+    assert time.monotonic() - started < 5, "bytes that come too slowly are no reason to go on"
 
 
 def test_a_download_that_works_may_take_longer_than_the_allowance(serve_release: Serve, into: Path) -> None:

@@ -156,7 +156,7 @@ def test_blue_fails_over_to_green_and_back_and_nobody_notices(chain: Chain) -> N
     while (not seen or seen[-1] != (200, "blue-pod")) and len(seen) < 2000:
         seen += answers(1)
     assert {status for status, _ in seen} == {200}, "failback loses nothing"
-    assert time.monotonic() - started < 5 * INTERVAL + 0.5, "a check or two after blue is healthy, it serves"
+    assert time.monotonic() - started < 5 * INTERVAL + 2, "a check or two after blue is healthy, it serves"
 
     chain.set_blue("fail")
     assert {status for status, _ in answers(50)} == {200}, "the second failure, within a second of the first return, is as good as the first"
