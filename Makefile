@@ -43,7 +43,7 @@ fail: tools ## the blue app reports itself unhealthy (COLOR=green for the other)
 heal: tools ## the blue app is healthy again
 	@$(CLI) heal --color $(COLOR)
 
-metrics: tools ## a configuration for a Prometheus on this machine: make -s metrics > prometheus.yml
+metrics: tools ## a configuration for a Prometheus on this machine: make -s metrics > prometheus.yml (kind, existing: with port-forwards, until Ctrl-C)
 	@$(CLI) metrics
 
 watch: tools ## who answers, live

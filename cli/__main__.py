@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what runs, the failover resources with their state, and who serves")
     for name, text in (("fail", "make an app report itself unhealthy"), ("heal", "make it healthy again")):
         commands.add_parser(name, help=text).add_argument("--color", default="blue", help="which app (default: blue)")
-    commands.add_parser("metrics", help="print a configuration for a Prometheus on this machine (docs/metrics.md)")
+    commands.add_parser("metrics", help="print a configuration for a Prometheus on this machine, and hold its port-forwards open (docs/metrics.md)")
     page = commands.add_parser("console", help="the console: who serves, clusters and events as a page on this machine")
     page.add_argument("--port", type=_port, default=0, help="of 127.0.0.1 (default: a free one)")
     watch = commands.add_parser("watch", help="who answers, live")
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, stack: Stack) -> None:
             # Only here: it needs packages, which may be gone when a stack is to be brought down.
             from cli import scraping
 
-            print(scraping.configuration(stack), end="")
+            scraping.serve(stack)
         case "console":
             console.serve(stack, port=arguments.port)
         case "watch":

@@ -1,13 +1,14 @@
-"""A configuration for a Prometheus on this machine that scrapes the control planes and proxies of a stack's embedded clusters.
+"""A configuration for a Prometheus on this machine that scrapes the control planes and proxies of a stack.
 
-It lists the pods that run now: one that is replaced later has another address, and then this has to be written anew.
+It lists the pods that run now. Those of embedded clusters have addresses here: one that is replaced later has another, and then this has to be
+written anew. Those of other clusters are reached through port-forwards, which last as long as the command does.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 
 import toolchain
 from cli import kubeconfigs
+from cli.forwards import Forwards, say
 from cli.stack import Stack
 from cli.workspace import PROJECT, CommandFailed
 from service_failover.addressing import EMBEDDED, realised
@@ -24,6 +26,8 @@ from service_failover.names import FED_JOB, GLOO_JOB, HEALTH_PORT, PROXY_JOB, PR
 
 RULES = PROJECT / "service_failover" / "monitoring" / "alerts.yaml"
 INTERVAL = "5s"
+Pod = dict[str, Any]
+"""A pod as the API has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,16 @@ class Job:
     honor_labels: bool
     """Whether labels such as `namespace` in a metric are what it is about, and not where it comes from."""
 
+    def of(self, pods: Iterable[Pod]) -> list[Pod]:
+        """Those of these pods that have an address and are not on their way out."""
+        return [
+            pod
+            for pod in pods
+            if self.labels.items() <= pod["metadata"].get("labels", {}).items()
+            and pod["status"].get("podIP")
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
 
 JOBS = (
     Job(name=GLOO_JOB, labels={"gloo": "gloo"}, port=HEALTH_PORT, path="/metrics", honor_labels=True),
@@ -46,30 +60,59 @@ JOBS = (
 )
 
 
-def configuration(stack: Stack) -> str:
-    """The configuration. Errors: CommandFailed when the stack is not up, has clusters that are not embedded, or a cluster does not answer."""
-    files = kubeconfigs.write(stack, stack.outputs())
+Dial = Callable[[str, Job, Pod], str]
+"""Where a cluster's pod is scraped for a job, as `host:port` on this machine."""
+
+
+def serve(stack: Stack) -> None:
+    """Print the configuration, and keep the port-forwards open that it needs, if any, until interrupted.
+
+    Errors: CommandFailed when the stack is not up, or a cluster does not answer.
+    """
+    files = {file.stem: file for file in kubeconfigs.write(stack, stack.outputs())}
     if not files:
         raise CommandFailed(f"stack {stack.name!r} is not up. Bring it up first: {stack.command('up')}")
-    others = [file.stem for file in files if not (stack.workspace.clusters(stack.name) / file.stem).is_dir()]
-    if others:
-        raise CommandFailed(
-            f"pods of {', '.join(others)} have no addresses on this machine: only those of embedded clusters have. "
-            "For other clusters see docs/metrics.md, and set monitoring.scrapedBy"
+    embedded = {name for name in files if (stack.workspace.clusters(stack.name) / name).is_dir()}
+    found = {name: _pods(file, stack) for name, file in files.items()}
+    with Forwards() as forwards:
+
+        def dial(cluster: str, job: Job, pod: Pod) -> str:
+            if cluster in embedded:
+                return address(cluster, job, pod)
+            port = forwards.open(
+                _kubectl(files[cluster]),
+                namespace=pod["metadata"]["namespace"],
+                pod=pod["metadata"]["name"],
+                port=job.port,
+                candidates=lambda: [each["metadata"]["name"] for each in job.of(_pods(files[cluster], stack))],
+            )
+            return f"127.0.0.1:{port}"
+
+        lasts = (
+            "write it anew when one was replaced" if embedded.issuperset(files) else "some through port-forwards: it holds while make metrics runs"
         )
-    document = rendered({file.stem: _pods(file, stack) for file in files})
-    return f"# Pods of stack {stack.name} as they are now; write it anew when one was replaced.\n{document}"
+        print(f"# Pods of stack {stack.name} as they are now; {lasts}.\n{rendered(found, dial=dial)}", end="", flush=True)
+        if not embedded.issuperset(files):
+            say("The configuration is complete. Its port-forwards are open until Ctrl-C.")
+            forwards.keep()
 
 
-def rendered(pods: Mapping[str, Iterable[dict[str, Any]]]) -> str:
-    """The document, for the pods of each cluster as the API has them. Pods without an address, or on their way out, are left out."""
+def address(cluster: str, job: Job, pod: Pod) -> str:
+    """Where a pod of an embedded cluster is on this machine."""
+    return f"{realised(pod['status']['podIP'], EMBEDDED.get('realise'))}:{job.port}"
+
+
+def rendered(pods: Mapping[str, Iterable[Pod]], *, dial: Dial = address) -> str:
+    """The document, for the pods of each cluster. Pods without an address, or on their way out, are left out."""
     jobs = [
         {
             "job_name": job.name,
             "metrics_path": job.path,
             "honor_labels": job.honor_labels,
             "static_configs": [
-                {"targets": targets, "labels": {"cluster": cluster}} for cluster, found in pods.items() if (targets := _targets(job, found))
+                {"targets": targets, "labels": {"cluster": cluster}}
+                for cluster, found in pods.items()
+                if (targets := [dial(cluster, job, pod) for pod in job.of(found)])
             ],
         }
         for job in JOBS
@@ -78,19 +121,12 @@ def rendered(pods: Mapping[str, Iterable[dict[str, Any]]]) -> str:
     return yaml.safe_dump({"global": settings, "rule_files": [str(RULES)], "scrape_configs": jobs}, sort_keys=False)
 
 
-def _targets(job: Job, pods: Iterable[dict[str, Any]]) -> list[str]:
-    return [
-        f"{realised(pod['status']['podIP'], EMBEDDED.get('realise'))}:{job.port}"
-        for pod in pods
-        if job.labels.items() <= pod["metadata"].get("labels", {}).items()
-        and pod["status"].get("podIP")
-        and "deletionTimestamp" not in pod["metadata"]
-    ]
+def _kubectl(kubeconfig: Path) -> list[str]:
+    return [str(toolchain.find("kubectl")), "--kubeconfig", str(kubeconfig), "--request-timeout=10s"]
 
 
-def _pods(kubeconfig: Path, stack: Stack) -> list[dict[str, Any]]:
-    command = [str(toolchain.find("kubectl")), "--kubeconfig", str(kubeconfig), "--request-timeout=10s", "get", "pods", "-A", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _pods(kubeconfig: Path, stack: Stack) -> list[Pod]:
+    done = subprocess.run([*_kubectl(kubeconfig), "get", "pods", "-A", "-o", "json"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandFailed(f"cluster {kubeconfig.stem} does not say which pods it has: {done.stderr.strip()}. Is it up? {stack.command('status')}")
     return list(json.loads(done.stdout)["items"])

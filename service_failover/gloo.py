@@ -188,7 +188,7 @@ class Gloo(pulumi.ComponentResource):
                 containers=[
                     gloo_container(
                         image=args.get("image", CONTROL_PLANE_IMAGE),
-                        arguments=addressing.apply(lambda known: gloo_arguments(watch_namespaces=watched, realise=known.get("realise"))),
+                        arguments=addressing.apply(lambda known: gloo_arguments(known, watch_namespaces=watched)),
                     ),
                 ],
                 grace_seconds=10,
@@ -228,14 +228,15 @@ def url(addressing: Addressing, address: str, port: int) -> str:
     return f"http://{realised(address, addressing.get('realise'))}:{port}" if address else ""
 
 
-def gloo_arguments(*, watch_namespaces: Sequence[str], realise: str | None) -> list[str]:
-    """The command line of gloo's control plane. It works in the namespace of its pod."""
+def gloo_arguments(addressing: Addressing, *, watch_namespaces: Sequence[str]) -> list[str]:
+    """The command line of gloo's control plane. It works in its pod's namespace. Port-forwards come on loopback, to its metrics too."""
+    realise = addressing.get("realise")
     return [
         "gloo",
         "--namespace=$(POD_NAMESPACE)",
         f"--watch-namespaces={','.join(watch_namespaces)}",
         f"--xds-address=$(POD_IP):{XDS_PORT}",
-        f"--health-address=$(POD_IP):{HEALTH_PORT}",
+        f"--health-address={addressing['listen_address']}:{HEALTH_PORT}",
         *([f"--realise={realise}"] if realise else []),
     ]
 

@@ -87,7 +87,7 @@ class GlooFed(pulumi.ComponentResource):
                     fed_container(
                         image=args.get("image", CONTROL_PLANE_IMAGE),
                         gloo_namespace=args.get("gloo_namespace", GLOO_NAMESPACE),
-                        loopback_address=addressing.apply(lambda known: known["loopback_address"]),
+                        addressing=addressing,
                     ),
                 ],
                 grace_seconds=10,
@@ -103,7 +103,7 @@ class GlooFed(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
-def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str], loopback_address: pulumi.Input[str]) -> pods.Manifest:
+def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str], addressing: pulumi.Output[Addressing]) -> pods.Manifest:
     """The container of Gloo Federation's control plane. It works in the namespace of its pod.
 
     Its console has no port of its own here: it listens where only a port-forward to the pod comes, which the cluster's RBAC allows or not.
@@ -116,8 +116,8 @@ def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str]
             "gloo-fed",
             "--namespace=$(POD_NAMESPACE)",
             pulumi.Output.concat("--gloo-namespace=", gloo_namespace),
-            f"--health-address=$(POD_IP):{HEALTH_PORT}",
-            pulumi.Output.concat("--console-address=", loopback_address, f":{CONSOLE_PORT}"),
+            addressing.apply(lambda known: f"--health-address={known['listen_address']}:{HEALTH_PORT}"),
+            addressing.apply(lambda known: f"--console-address={known['loopback_address']}:{CONSOLE_PORT}"),
         ],
         env=pods.field_env(POD_NAME="metadata.name", POD_NAMESPACE="metadata.namespace", POD_IP="status.podIP"),
         ports={"health": HEALTH_PORT},

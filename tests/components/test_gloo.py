@@ -74,6 +74,7 @@ def test_gloo_gets_the_command_line_of_an_embedded_cluster(gloo: Recorder) -> No
 def test_where_addresses_can_be_dialled_gloo_is_not_told_to_change_them(in_cluster: InCluster) -> None:
     program = in_cluster(lambda options: Gloo("gloo", {"addressing": CONTAINERS, "watch_namespaces": ["default"], "proxy_port": 80}, options))
     assert not [argument for argument in container(program, "gloo")["args"] if argument.startswith("--realise")]
+    assert "--health-address=0.0.0.0:9978" in container(program, "gloo")["args"], "where a port-forward comes too, as on the pod's own loopback"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_gloo_fed_gets_its_command_line(fed: Recorder) -> None:
         "gloo-fed",
         "--namespace=$(POD_NAMESPACE)",
         "--gloo-namespace=gloo-system",
-        "--health-address=$(POD_IP):9978",
+        "--health-address=0.0.0.0:9978",
         "--console-address=127.0.0.1:9980",
     ]
 

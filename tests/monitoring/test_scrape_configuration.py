@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cli import scraping
-from cli.scraping import JOBS, RULES, configuration, rendered
+from cli.scraping import JOBS, RULES, rendered, serve
 from cli.workspace import CommandFailed
 from service_failover.names import FED_JOB, GLOO_JOB, PROXY_JOB
 from tests.monitoring.prometheus_tools import promtool
@@ -51,6 +51,13 @@ def test_it_lists_every_pod_that_is_there_to_stay_where_it_is_on_this_machine() 
         FED_JOB: [("local", ["127.77.0.7:9978"])],
         PROXY_JOB: [("local", ["127.77.0.8:19000"]), ("remote", ["127.78.0.8:19000", "127.78.0.9:19000"])],
     }
+
+
+@pytest.mark.unit
+def test_a_pod_without_an_address_here_is_where_it_was_dialled() -> None:
+    document = yaml.safe_load(rendered({"far": PODS["remote"]}, dial=lambda cluster, job, pod: f"{cluster}-{pod['status']['podIP']}:{job.port}"))
+    targets = {job["job_name"]: [each["targets"] for each in job["static_configs"]] for job in document["scrape_configs"]}
+    assert targets == {GLOO_JOB: [["far-10.78.0.5:9978"]], FED_JOB: [], PROXY_JOB: [["far-10.78.0.8:19000", "far-10.78.0.9:19000"]]}
 
 
 @pytest.mark.unit
@@ -97,10 +104,9 @@ class OneStack:
     ("up", "embedded", "said"),
     [
         ((), (), "stack 'it' is not up. Bring it up first: make up STACK=it"),
-        (("local", "remote"), ("local",), "pods of remote have no addresses on this machine"),
         (("local",), ("local",), "cluster local does not say which pods it has: connection refused. Is it up[?] make status STACK=it"),
     ],
-    ids=["not up", "not embedded", "no answer"],
+    ids=["not up", "no answer"],
 )
 def test_where_it_cannot_say_whom_to_scrape_it_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, up: tuple[str, ...], embedded: tuple[str, ...], said: str
@@ -109,4 +115,4 @@ def test_where_it_cannot_say_whom_to_scrape_it_says_why(
     for name in embedded:
         (tmp_path / "clusters" / name).mkdir(parents=True)
     with pytest.raises(CommandFailed, match=said):
-        configuration(OneStack(tmp_path, up))  # type: ignore[arg-type]
+        serve(OneStack(tmp_path, up))  # type: ignore[arg-type]
