@@ -134,9 +134,10 @@ class Stack:
             "console": "who serves, clusters and events as a page in your browser",
             "down": "removes all of it",
         }
+        width = max(len(self.command(target)) for target in steps)
         return "\n".join(
             [
-                *(f"{self.command(target):12} {text}" for target, text in steps.items()),
+                *(f"{self.command(target):{width}} {text}" for target, text in steps.items()),
                 "",
                 "By hand, as the guide has it:",
                 f'  eval "$({self.command("env").replace("make", "make -s", 1)})"',
