@@ -52,10 +52,10 @@ class Guardian:
             pass_fds=self._keep,
         )
         self._said: list[str] = []
-        self._is_ready = threading.Event()
+        self._has_begun, self._is_ready = threading.Event(), False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._is_ready.wait(START_TIMEOUT) or self._process.poll() is not None:
+        if not self._has_begun.wait(START_TIMEOUT) or not self._is_ready:
             self._process.kill()
             self._process.wait()
             words = " ".join(self._said).strip() or "it said nothing"
@@ -95,12 +95,13 @@ class Guardian:
         with cast(IO[str], self._process.stdout) as lines:
             for line in lines:
                 if line.strip() == READY:
-                    self._is_ready.set()
+                    self._is_ready = True
+                    self._has_begun.set()
                     continue
                 self._said.append(line)
-                if self._is_ready.is_set():
+                if self._is_ready:
                     self._say(line.rstrip())
-        self._is_ready.set()
+        self._has_begun.set()
 
 
 def guard(stream: int, heal: Callable[[], bool]) -> int:

@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from cli.workspace import CommandFailed
+from drill.guardian import Guardian
+
 pytestmark = pytest.mark.process
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -204,6 +207,12 @@ def test_what_cannot_be_healed_is_said_and_stays_noted(place: Place) -> None:
     assert place.seen["left_broken"] == ["long"], "the drill knows"
     assert "long: not healed: it does not heal" in out, "what, and why"
     assert json.loads(place.broken.read_text()) == ["long"], "so that it can be healed later"
+
+
+def test_without_a_guardian_nothing_is_broken() -> None:
+    last_words = "import os, time; print('no room', flush=True); os.close(1); os.close(2); time.sleep(60)"
+    with pytest.raises(CommandFailed, match="did not start, so nothing was broken: no room"), Guardian([sys.executable, "-c", last_words]):
+        raise AssertionError("it says that it is there, though its process said that it is not")
 
 
 def test_one_drill_at_a_time_and_none_while_the_guardian_heals(place: Place) -> None:
