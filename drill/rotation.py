@@ -51,19 +51,24 @@ def replace(target: Target, *steps: Mapping[str, Content]) -> None:
     both = [side for side in sides(target) if any(side.secret in step for step in steps)]
     now = {side.secret: side.read() for side in both}
     with ExitStack() as stack:
-        urls = {side.secret: stack.enter_context(target.admin_ports(side.gateway, newest=True)) for side in both}
+        urls = {side.secret: stack.enter_context(target.admin_ports(side.gateway)) for side in both}
         for step in steps:
             changed = [side for side in both if not step.get(side.secret, {}).items() <= now[side.secret].items()]
-            before = {side.secret: counted_at(urls[side.secret], CERTIFICATES_TAKEN) for side in changed}
+            before = {url: _taken(url) for side in changed for url in urls[side.secret]}
             for side in changed:
                 side.write(step[side.secret])
                 now[side.secret].update(step[side.secret])
             for side in changed:
                 wait_for(
-                    f"the proxy in {side.cluster} has taken its new Secret {side.secret!r}",
-                    lambda: counted_at(urls[side.secret], CERTIFICATES_TAKEN) > before[side.secret],  # noqa: B023 - waited for in the loop
+                    f"every proxy in {side.cluster} has taken its new Secret {side.secret!r}",
+                    lambda: all(_taken(url) > before[url] for url in urls[side.secret]),  # noqa: B023 - waited for in the loop
                     seconds=TAKEN_WITHIN,
                 )
+
+
+def _taken(url: str) -> int:
+    """How many certificates the proxy with this admin port has taken."""
+    return counted_at([url], CERTIFICATES_TAKEN)
 
 
 def bundle(*authorities: str) -> str:

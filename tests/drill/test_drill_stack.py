@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded_stack import ROLES, RecordedStack, recorded, scheme, target_of
+from recorded_stack import ROLES, RecordedStack, RecordedTarget, recorded, scheme, target_of
 
 from cli import serving
 from cli.workspace import CommandFailed
+from drill import rotation
+from drill.containers import Container
 from drill.gateway import Host, healths, hosts_in
 from drill.notes import Notes
 from drill.record import Event, EventKind
 from drill.roles import read_roles, roles_of
 from drill.rotation import bundle
 from drill.scenario import Expected
+from drill.scenarios import certificates
 from drill.settled import unsettled_hosts, unsettled_scheme
 from drill.waiting import wait_for
 from drill.watch import Changes
+from service_failover.cluster_settings import ClusterKind
 
 __all__ = ["recorded"]  # the fixture
 pytestmark = pytest.mark.unit
@@ -143,6 +148,44 @@ def test_who_serves_and_whether_the_standby_is_proven_are_told() -> None:
         (EventKind.NOTE, "standby proven", None),
         (EventKind.SERVING, "nobody serves", None),
     ]
+
+
+class TwoProxies(RecordedTarget):
+    """A target with two pods of each proxy."""
+
+    @contextmanager
+    def admin_ports(self, container: Container, *, newest: bool = False) -> Iterator[list[str]]:
+        proxies = [f"http://{container.cluster}/{which}" for which in ("slow", "quick")][newest:]
+        yield proxies if container.app == "gateway-proxy" else [f"http://{container.cluster}/{container.namespace}/{container.app}"]
+
+
+def test_a_certificate_is_changed_again_when_every_proxy_has_taken_the_one_before(
+    recorded: RecordedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[str, int] = {}
+    write = recorded.write
+
+    def written(cluster: str) -> int:
+        return sum(each.startswith(f"patch {cluster}") for each in recorded.writes)
+
+    def counted(urls: Sequence[str], suffix: str) -> int:
+        """The slow one shows each certificate when it is asked again."""
+        (url,) = urls
+        now = written(url.split("/")[2])
+        seen, shown[url] = shown.get(url, 0), now
+        return now if url.endswith("quick") else seen
+
+    def checked(text: str) -> None:
+        cluster = text.split()[1]
+        if text.startswith("patch"):
+            assert [shown[f"http://{cluster}/{which}"] for which in ("quick", "slow")] == [written(cluster)] * 2, "both have the one before"
+        write(text)
+
+    monkeypatch.setattr(rotation, "counted_at", counted)
+    monkeypatch.setattr(recorded, "write", checked)
+    values = vars(target_of(recorded, tmp_path, kind=ClusterKind.EXISTING))
+    certificates.ROTATED.break_(TwoProxies(**values))
+    assert (written("local"), written("remote")) == (3, 3), "all authorities, the certificates, and the new authority alone"
 
 
 def test_a_bundle_has_each_authority_once() -> None:
