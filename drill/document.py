@@ -134,7 +134,8 @@ def _run(outcome: Outcome) -> dict[str, Any]:
 
 def _measures(measures: Measures) -> dict[str, Any]:
     times = {name: _rounded(getattr(measures, name)) for name in ("broken", "healed", "first_affected", "last_failed", "detect", "switch", "recover")}
-    counts = {name: getattr(measures, name) for name in ("in_flight", "failed_in_flight", "failed_beyond_in_flight", "failed_without_status")}
+    counted = ("in_flight", "failed_in_flight", "failed_beyond_in_flight", "failed_without_status", "unanswered")
+    counts = {name: getattr(measures, name) for name in counted}
     return {
         "failed": measures.total.lost,
         "failback_failed": measures.failback_failed,

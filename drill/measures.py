@@ -115,6 +115,8 @@ class Measures:
     """Failures of all others."""
     failed_without_status: int
     """Failures that were no complete answer."""
+    unanswered: int
+    """Requests sent between break and heal that had no good answer by the heal."""
     failback_failed: int
     """Failures of requests that were sent after the heal."""
     first_affected: float | None
@@ -164,6 +166,7 @@ def measure(recording: Recording) -> Measures:
         failed_in_flight=(caught := sum(result.failed for result in flying)),
         failed_beyond_in_flight=len(failed) - caught,
         failed_without_status=sum(result.kind is not Kind.STATUS for result in failed),
+        unanswered=sum(breaks <= result.sent < heals and (result.failed or result.done >= heals) for result in results),
         failback_failed=sum(result.sent >= heals for result in failed),
         first_affected=_since(struck, min((result.sent for result in _affected(results, breaks=breaks, server=before)), default=None)),
         last_failed=_since(struck, max((result.sent for result in failed if result.done > breaks), default=None)),

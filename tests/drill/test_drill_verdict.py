@@ -68,6 +68,8 @@ def test_nothing_is_expected_of_a_switch_where_nobody_can_serve() -> None:
     assert verdict({"switch_within": 5.0}, down, expected=(BLUE, None, BLUE)).passed
     missed = verdict({}, ((8.0, BLUE, 0.002),), expected=(BLUE, None, BLUE)).misses
     assert [miss.objective for miss in missed] == ["effect"], "a break that nobody notices has broken nothing"
+    late = ((2.0, BLUE, 0.002), (0.2, BLUE, 0.002), (2.8, BLUE, 4.0), (3.0, BLUE, 0.002))
+    assert verdict({}, late, expected=(BLUE, None, BLUE)).passed, "a gateway that tries on until the app is back loses nothing, and yet it broke"
 
 
 def test_a_run_that_began_on_the_wrong_server_fails() -> None:
