@@ -26,7 +26,9 @@ def kill(target: Target, *containers: Container) -> None:
     """
     names = ", ".join(f"{container.app} in {container.cluster}" for container in containers)
     if target.embedded:
-        pids = [pid_of(target, container) for container in containers]
+        for container in containers:
+            pid_of(target, container)  # waits until there is one that is ready
+        pids = processes(target, *containers)
         target.mark(f"kill -9 of {names}")
         for pid in pids:
             signal_to(pid, signal.SIGKILL)

@@ -33,6 +33,7 @@ TIMEOUT = 20.0
 """Seconds for one request: above the gateway's own 15 s, so that it is the gateway that gives one up."""
 SETTLE_TIMEOUT = 60.0
 """Seconds in which a stack has to be healthy again after the scenario before."""
+NOTHING_TO_UNDO = "nothing to undo: what was broken comes back by itself"
 _AFTER_LIMIT = 30.0
 """Seconds beyond a scenario's time limit after which the guardian heals by itself."""
 
@@ -227,7 +228,7 @@ class Take:
         self._drill.view.phase("to break it" if kind is EventKind.BREAK else "to heal it")
         act(replace(self._drill.target, on_mark=mark))
         if not marked:
-            self._event(Event(began, kind, self._scenario.title))
+            self._event(Event(began, kind, self._scenario.title if kind is EventKind.BREAK else NOTHING_TO_UNDO))
 
     def _event(self, event: Event) -> None:
         self._events.append(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,8 @@ class RecordedStack:
     """Everything that was done to it, in order."""
     cut_at: int | None = None
     """The number of the write, from 0, that fails."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """A scenario may write several things at once."""
 
     def __post_init__(self) -> None:
         authority = Authority.create("the stack's authority")
@@ -82,9 +85,10 @@ class RecordedStack:
         return (dict(self.replicas), {key: each["data"] for key, each in self.secrets.items()}, self.unhealthy, self.sick, set(self.frozen))
 
     def write(self, text: str) -> None:
-        if self.cut_at == len(self.writes):
-            raise Cut(text)
-        self.writes.append(text)
+        with self.lock:
+            if self.cut_at == len(self.writes):
+                raise Cut(text)
+            self.writes.append(text)
 
     def post(self, url: str, *, timeout: float) -> httpx.Response:
         """The admin port of blue's Envoy."""
@@ -93,6 +97,8 @@ class RecordedStack:
         match path.split("?"):
             case ["healthcheck/fail" | "healthcheck/ok" as path]:
                 self.unhealthy = path.endswith("fail")
+            case ["quitquitquit"]:
+                self.generation += 1
             case ["runtime_modify", setting]:
                 self.sick = setting == "sick.percent=100"
             case _:

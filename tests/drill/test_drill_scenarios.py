@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,13 @@ __all__ = ["recorded"]  # the fixture
 pytestmark = pytest.mark.unit
 
 EACH = [pytest.param(scenario, id=name) for name, scenario in SCENARIOS.items()]
+EVERYWHERE = [
+    pytest.param(scenario, kind, id=f"{name}-{kind}")
+    for kind in (ClusterKind.EMBEDDED, ClusterKind.EXISTING)
+    for name, scenario in SCENARIOS.items()
+    if kind in scenario.kinds
+]
+"""By signals, and by the Kubernetes API alone."""
 HARMLESS = re.compile(r"POST \S+/(healthcheck/ok|runtime_modify\?sick\.percent=0)|SIGCONT \d+|delete \w+ secret \S+ \S+-before-drill")
 """What healing may do to a stack that nobody has broken."""
 
@@ -61,24 +69,24 @@ def test_the_default_set_leaves_time_for_what_is_between_its_scenarios() -> None
     assert seconds <= 160, "of 240: each also settles, warms up and breaks"
 
 
-@pytest.mark.parametrize("scenario", EACH)
-def test_healing_changes_nothing_in_a_stack_that_is_whole(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
-    before = recorded.state()
-    scenario.heal(target_of(recorded, tmp_path))
-    scenario.heal(target_of(recorded, tmp_path))
+@pytest.mark.parametrize(("scenario", "kind"), EVERYWHERE)
+def test_healing_changes_nothing_in_a_stack_that_is_whole(scenario: Scenario, kind: ClusterKind, recorded: RecordedStack, tmp_path: Path) -> None:
+    before, target = recorded.state(), target_of(recorded, tmp_path, kind=kind)
+    scenario.heal(target)
+    scenario.heal(target)
     assert recorded.state() == before
     assert [write for write in recorded.writes if not HARMLESS.fullmatch(write)] == [], "a healer may be called at any time"
 
 
-@pytest.mark.parametrize("scenario", EACH)
-def test_what_is_broken_is_healed_by_another_process(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scenario", "kind"), EVERYWHERE)
+def test_what_is_broken_is_healed_by_another_process(scenario: Scenario, kind: ClusterKind, recorded: RecordedStack, tmp_path: Path) -> None:
     before = recorded.state()
-    scenario.break_(target_of(recorded, tmp_path))
+    scenario.break_(target_of(recorded, tmp_path, kind=kind))
     broken = recorded.state()
-    scenario.break_(target_of(recorded, tmp_path))
-    scenario.heal(target_of(recorded, tmp_path))
+    scenario.break_(target_of(recorded, tmp_path, kind=kind))
+    scenario.heal(target_of(recorded, tmp_path, kind=kind))
     assert recorded.state() == before, "also when it was broken twice"
-    scenario.heal(target_of(recorded, tmp_path))
+    scenario.heal(target_of(recorded, tmp_path, kind=kind))
     assert recorded.state() == before, "and healed twice"
     assert Notes(path=tmp_path / "drill.notes.json").read() == {}, "nothing is left to heal"
     assert unsettled(target_of(recorded, tmp_path)) == ""
@@ -87,35 +95,57 @@ def test_what_is_broken_is_healed_by_another_process(scenario: Scenario, recorde
 
 
 def cut_off_everywhere(
-    scenario: Scenario, recorded: RecordedStack, path: Path, *, before: Callable[[Target], None], act: Callable[[Target], None]
+    scenario: Scenario, recorded: RecordedStack, new: Callable[[], Target], *, before: Callable[[Target], None], act: Callable[[Target], None]
 ) -> int:
     """Do `act` anew until it gets through, cut off at one write later each time, and heal from another process after each. Returns how many cuts."""
     sound, cuts = recorded.state(), 0
     while True:
-        before(target_of(recorded, path))
+        before(new())
         recorded.writes.clear()
         recorded.cut_at = cuts
         try:
-            act(target_of(recorded, path))
+            act(new())
         except Cut:
             cuts += 1
         else:
             return cuts
         finally:
             recorded.cut_at = None
-            scenario.heal(target_of(recorded, path))
+            scenario.heal(new())
             assert recorded.state() == sound, f"cut off after {recorded.writes[:cuts]}"
 
 
-@pytest.mark.parametrize("scenario", EACH)
-def test_it_is_healed_wherever_the_breaking_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
-    cuts = cut_off_everywhere(scenario, recorded, tmp_path, before=lambda _: None, act=scenario.break_)
+@pytest.mark.parametrize(("scenario", "kind"), EVERYWHERE)
+def test_it_is_healed_wherever_the_breaking_was_cut_off(scenario: Scenario, kind: ClusterKind, recorded: RecordedStack, tmp_path: Path) -> None:
+    cuts = cut_off_everywhere(scenario, recorded, lambda: target_of(recorded, tmp_path, kind=kind), before=lambda _: None, act=scenario.break_)
     assert cuts > 0, "it writes something"
 
 
-@pytest.mark.parametrize("scenario", EACH)
-def test_healing_goes_on_wherever_it_was_cut_off(scenario: Scenario, recorded: RecordedStack, tmp_path: Path) -> None:
-    cut_off_everywhere(scenario, recorded, tmp_path, before=scenario.break_, act=scenario.heal)
+@pytest.mark.parametrize(("scenario", "kind"), EVERYWHERE)
+def test_healing_goes_on_wherever_it_was_cut_off(scenario: Scenario, kind: ClusterKind, recorded: RecordedStack, tmp_path: Path) -> None:
+    cut_off_everywhere(scenario, recorded, lambda: target_of(recorded, tmp_path, kind=kind), before=scenario.break_, act=scenario.heal)
+
+
+def test_by_the_kubernetes_api_a_control_plane_goes_as_a_whole(recorded: RecordedStack, tmp_path: Path) -> None:
+    """Each part at the same moment, and with all of its pods: one that is left, or comes back before the next one goes, would take over."""
+    for part in (("local", "gloo-system", "gloo"), ("remote", "gloo-system", "gloo"), ("local", "gloo-fed", "gloo-fed")):
+        recorded.replicas[part] = 2
+    together, delete = threading.Barrier(3, timeout=10), recorded.write
+
+    def write(text: str) -> None:
+        if text.startswith("delete"):
+            together.wait()  # breaks where they come one after the other
+        delete(text)
+
+    recorded.write = write  # type: ignore[method-assign]
+    SCENARIOS["control-plane-killed"].break_(target_of(recorded, tmp_path, kind=ClusterKind.EXISTING))
+    deletions = sorted(text for text in recorded.writes if text.startswith("delete"))
+    assert deletions == [
+        "delete local pod gloo-fed gloo-fed-1 gloo-fed-1",
+        "delete local pod gloo-system gloo-1 gloo-1",
+        "delete remote pod gloo-system gloo-1 gloo-1",
+    ]
+    assert recorded.writes[-1].endswith("/healthcheck/fail"), "and then the app fails"
 
 
 @pytest.mark.parametrize("name", ["scaled-to-zero", "both-down"])
