@@ -30,10 +30,15 @@ def promised(scenario: Scenario) -> str:
     """What a scenario promises, in a line."""
     objective = scenario.objective
     parts = [_failures(objective)]
+    if objective.only_status:
+        parts.append("each with a complete answer")
+    if objective.answered_within is not None:
+        parts.append(f"answered within {objective.answered_within:g} s")
     if objective.detect_within is not None:
         parts.append(f"noticed within {objective.detect_within:g} s")
-    if objective.switch_within is not None and scenario.expected_during is not Expected.BLUE:
-        parts.append(f"switched within {objective.switch_within:g} s")
+    if objective.switch_within is not None and scenario.expected_during is not Expected.NOBODY:
+        words = "the primary alone serves again" if scenario.expected_during is Expected.BLUE else "switched"
+        parts.append(f"{words} within {objective.switch_within:g} s")
     if objective.recover_within is not None:
         parts.append(f"recovered within {objective.recover_within:g} s")
     return ", ".join(parts)
@@ -45,9 +50,9 @@ def _failures(objective: Objective) -> str:
         beyond = f" and {objective.failed_beyond_in_flight} more" if objective.failed_beyond_in_flight else ""
         return f"only what is in flight at the break fails{beyond}{because}"
     if objective.failed is not None:
-        return (
-            f"{objective.failed or 'no'} request{'' if objective.failed == 1 else 's'} may fail{because}" if objective.failed else "no request fails"
-        )
+        only = f", and none that is sent {objective.failed_only_until:g} s after" if objective.failed_only_until is not None else ""
+        number = f"{objective.failed} request{'' if objective.failed == 1 else 's'} may fail"
+        return f"{number}{because}{only}" if objective.failed else "no request fails"
     if objective.failed_only_until is not None:
         return f"requests fail for {objective.failed_only_until:g} s at the most{because}"
     return f"requests fail while it lasts{because}"

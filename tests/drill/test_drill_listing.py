@@ -21,7 +21,13 @@ def test_a_scenario_promises_in_words() -> None:
     assert promised(scenario("cut", objective=reason)).startswith(
         "only what is in flight at the break fails and 2 more (an answer that has begun cannot be taken back)"
     )
-    assert promised(scenario("blue", expected_during=Expected.BLUE)) == "no request fails, recovered within 10 s", "nobody takes over"
+    blue = "no request fails, the primary alone serves again within 5 s, recovered within 10 s"
+    assert promised(scenario("blue", expected_during=Expected.BLUE)) == blue, "nobody takes over"
+    few = scenario("few", objective=Objective(failed=2, failed_reason="it ends", failed_only_until=3, switch_within=None, recover_within=None))
+    assert promised(few) == "2 requests may fail (it ends), and none that is sent 3 s after"
+    clean = Objective(failed=None, only_status=True, answered_within=16, recover_within=20)
+    nobody = "requests fail while it lasts, each with a complete answer, answered within 16 s, recovered within 20 s"
+    assert promised(scenario("down", objective=clean, expected_during=Expected.NOBODY)) == nobody
 
 
 def test_the_list_says_what_cannot_be_done_and_why() -> None:
