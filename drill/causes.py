@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.workspace import CommandFailed
 from drill.connection import Connection, connection_causes
+from drill.lateness import late_health, late_routes
 from gloo_api.names import FAILOVER_RETRIES_ANNOTATION, UPSTREAM_SECRET
 from service_failover.names import DOWNSTREAM_SECRET, GLOO_NAMESPACE
 
@@ -83,7 +84,7 @@ def find_causes(facts: Facts, *, now: datetime) -> tuple[str, ...]:
     found = [
         *_scheme(facts.scheme),
         *_upstream(upstream, name=facts.upstream),
-        *(cause for each in facts.primary if each["kind"] in _ROUTING_KINDS for cause in _retries(each)),
+        *_routing([each for each in facts.primary if each["kind"] in _ROUTING_KINDS], cluster=facts.clusters[0]),
         *connection_causes(
             Connection(
                 upstream=upstream,
@@ -123,7 +124,16 @@ def _upstream(upstream: Manifest | None, *, name: str) -> Iterator[str]:
         yield f"Upstream {name!r} has no health check (spec.healthChecks): a failure is noticed only by the requests that meet it"
     if not (spec.get("failover") or {}).get("prioritizedLocalities"):
         yield f"Upstream {name!r} has no failover (spec.failover): nobody takes over"
+    yield from late_health(upstream, title=_title(upstream))
     yield from _disabled(upstream)
+
+
+def _routing(resources: Sequence[Manifest], *, cluster: str) -> Iterator[str]:
+    if not any(each["kind"] == "VirtualService" for each in resources):
+        yield f"there is no VirtualService in {cluster}: the gateway sends nothing anywhere"
+    for each in resources:
+        yield from _retries(each)
+        yield from late_routes(each, title=_title(each))
 
 
 def _retries(resource: Manifest) -> Iterator[str]:

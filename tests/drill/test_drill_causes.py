@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from recorded_stack import model_of, scheme, secret
+from sound_facts import AUTHORITY, CLIENT, NOW, SERVER, SNI, changed, no_retries, route_options, tls, upstream, virtual_service, whole
 
 from drill.causes import Facts, find_causes
 from drill.certificates import Authority, Validity
 
 pytestmark = pytest.mark.unit
-
-NOW = datetime.now(UTC)
-AUTHORITY = Authority.create("the authority")
-SNI = "default-service-green-10000_gloo-system"
-SERVER, CLIENT = "failover-gateway.remote", "gateway-proxy.local"
-ACCEPTED = {"statuses": {"gloo-system": {"state": "Accepted"}}}
-
-
-def tls(name: str, identity: str, *, authority: Authority = AUTHORITY, validity: Validity = Validity.NOW, trusts: Authority = AUTHORITY) -> Any:
-    return secret(name, {**authority.issue(model_of(identity), validity=validity), "ca.crt": trusts.pem})
-
-
-def upstream() -> Any:
-    config = {"sni": SNI, "verifySubjectAltName": [SERVER], "secretRef": {"name": "failover-upstream", "namespace": "gloo-system"}}
-    endpoint = {"address": "10.78.192.1", "port": 15443, "upstreamSslConfig": config}
-    return {
-        "kind": "Upstream",
-        "metadata": {"name": "default-service-blue-10000"},
-        "spec": {
-            "healthChecks": [{"interval": "1s"}],
-            "failover": {"prioritizedLocalities": [{"localityEndpoints": [{"lbEndpoints": [endpoint]}]}]},
-        },
-        "status": ACCEPTED,
-    }
-
-
-def virtual_service() -> Any:
-    route = {"matchers": [{"prefix": "/"}], "routeAction": {"single": {"upstream": {"name": "default-service-blue-10000"}}}}
-    return {"kind": "VirtualService", "metadata": {"name": "default"}, "spec": {"virtualHost": {"domains": ["*"], "routes": [route]}}}
-
-
-def failover_gateway() -> Any:
-    host = {"name": "failover", "sslConfig": {"sniDomains": [SNI], "verifySubjectAltName": [CLIENT]}}
-    return {"kind": "Gateway", "metadata": {"name": "failover-gateway"}, "spec": {"tcpGateway": {"tcpHosts": [host]}}, "status": ACCEPTED}
-
-
-def whole() -> Facts:
-    """A stack with which nothing is wrong."""
-    return Facts(
-        scheme=scheme(),
-        upstream="default-service-blue-10000",
-        primary=[upstream(), virtual_service()],
-        standby=[failover_gateway()],
-        client_secret=tls("failover-upstream", CLIENT),
-        server_secret=tls("failover-downstream", SERVER),
-    )
 
 
 def test_nothing_is_wrong_with_a_stack_that_is_whole() -> None:
@@ -76,31 +30,8 @@ class Weakness:
     says: str
 
 
-def changed(which: str, change: Callable[[Any], object]) -> Callable[[Facts], Facts]:
-    """A change to an object: the scheme, a Secret, or the first object of a kind."""
-
-    def weaken(facts: Facts) -> Facts:
-        if hasattr(facts, which):
-            value = deepcopy(getattr(facts, which))
-            change(value)
-            return replace(facts, **{which: value})
-        primary, standby = deepcopy(list(facts.primary)), deepcopy(list(facts.standby))
-        change(next(each for each in [*primary, *standby] if each["kind"] == which))
-        return replace(facts, primary=primary, standby=standby)
-
-    return weaken
-
-
 def retries(virtual_service: Any) -> None:
     virtual_service["spec"]["virtualHost"]["options"] = {"retries": {"retryOn": "5xx", "numRetries": 0}}
-
-
-def route_retries(virtual_service: Any) -> None:
-    virtual_service["spec"]["virtualHost"]["routes"][0]["options"] = {"retries": {}}
-
-
-def no_retries(resource: Any) -> None:
-    resource["metadata"]["annotations"] = {"servicefailover.dev/failover-retries": "disabled"}
 
 
 def refused(gateway: Any) -> None:
@@ -132,7 +63,34 @@ WEAKNESSES = {
     "no health check": Weakness(
         weaken=changed("Upstream", lambda each: each["spec"].pop("healthChecks")), says="Upstream 'default-service-blue-10000' has no health check"
     ),
+    "a health check that is slow to trust": Weakness(
+        weaken=changed("Upstream", lambda each: each["spec"]["healthChecks"][0].update(healthyThreshold=50)),
+        says="only after 50 good answers, 1.00 s apart (spec.healthChecks[0]: healthyThreshold, unhealthyInterval or interval): "
+        "it serves again 50.0 s after it is",
+    ),
+    "a long interval while it is unhealthy": Weakness(
+        weaken=changed("Upstream", lambda each: each["spec"]["healthChecks"][0].update(unhealthyInterval="60s")),
+        says="only after 1 good answers, 60.0 s apart",
+    ),
+    "a health check that is slow to notice": Weakness(
+        weaken=changed("Upstream", lambda each: each["spec"]["healthChecks"][0].update(unhealthyThreshold=3, timeout="1s")),
+        says="an app that is silent is noticed after up to 6.00 s",
+    ),
+    "no VirtualService": Weakness(
+        weaken=lambda facts: replace(facts, primary=[upstream()]), says="there is no VirtualService in local: the gateway sends nothing anywhere"
+    ),
+    "a route that waits": Weakness(
+        weaken=changed("VirtualService", lambda each: route_options(each, timeout="60s")),
+        says="VirtualService 'default' lets a request wait 60.0 s where nobody answers (routes[0].options.timeout: 60s)",
+    ),
+    "a route that waits for ever": Weakness(
+        weaken=changed("VirtualService", lambda each: route_options(each, timeout="0s")), says="lets a request wait for ever"
+    ),
     "no failover": Weakness(weaken=changed("Upstream", lambda each: each["spec"].pop("failover")), says="has no failover (spec.failover)"),
+    "a duration that is none": Weakness(
+        weaken=changed("VirtualService", lambda each: (route_options(each, timeout="soon"), refused(each))),
+        says="VirtualService 'default' in local has state Rejected",
+    ),
     "no Upstream": Weakness(
         weaken=lambda facts: replace(facts, primary=[virtual_service()]), says="there is no Upstream 'default-service-blue-10000'"
     ),
@@ -140,7 +98,9 @@ WEAKNESSES = {
         weaken=changed("VirtualService", retries),
         says="VirtualService 'default' sets retries of its own (virtualHost.options.retries: retryOn 5xx, numRetries 0)",
     ),
-    "retries of a route's own": Weakness(weaken=changed("VirtualService", route_retries), says="(routes[0].options.retries: none)"),
+    "retries of a route's own": Weakness(
+        weaken=changed("VirtualService", lambda each: route_options(each, retries={})), says="(routes[0].options.retries: none)"
+    ),
     "no retries by annotation": Weakness(weaken=changed("VirtualService", no_retries), says="VirtualService 'default' has no retries"),
     "no retries of the Upstream": Weakness(weaken=changed("Upstream", no_retries), says="Upstream 'default-service-blue-10000' has no retries"),
     "a refused Gateway": Weakness(
