@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from cli.workspace import CommandFailed
 from drill.connection import Connection, connection_causes
+from drill.containers import is_of
 from drill.lateness import late_health, late_routes
+from drill.readiness import lost_readiness
 from gloo_api.names import FAILOVER_RETRIES_ANNOTATION, UPSTREAM_SECRET
 from service_failover.names import DOWNSTREAM_SECRET, GLOO_NAMESPACE
 
@@ -41,14 +43,18 @@ class Facts:
     """The Secret of the primary's proxy for the connection to the standby."""
     server_secret: Manifest | None
     """That of the standby's failover gateway."""
+    gateways: Sequence[Manifest] = ()
+    """The pods of the proxy that clients call."""
+    since: datetime
+    """When the run began."""
     clusters: tuple[str, str] = ("local", "remote")
     """Names of the primary's and the standby's cluster."""
     unknown: Sequence[str] = field(default_factory=tuple)
     """What could not be asked, and why."""
 
 
-def causes(target: Target) -> tuple[str, ...]:
-    """What is wrong with the stack now; () when nothing is. Raises nothing: what cannot be asked is said."""
+def causes(target: Target, since: datetime) -> tuple[str, ...]:
+    """What is wrong with the stack now, or went wrong `since`; () when nothing is. Raises nothing: what cannot be asked is said."""
     unknown: list[str] = []
 
     def ask(cluster: str, *arguments: str) -> list[Any]:
@@ -70,6 +76,8 @@ def causes(target: Target) -> tuple[str, ...]:
         standby=ask(roles.standby.cluster, _EDGE_KINDS, "-n", GLOO_NAMESPACE),
         client_secret=secret(roles.primary.cluster, UPSTREAM_SECRET),
         server_secret=secret(roles.standby.cluster, DOWNSTREAM_SECRET),
+        gateways=[each for each in ask(roles.primary.cluster, "pods", "-n", GLOO_NAMESPACE) if is_of(target.gateway, each)],
+        since=since,
         clusters=(roles.primary.cluster, roles.standby.cluster),
         unknown=unknown,
     )
@@ -95,6 +103,7 @@ def find_causes(facts: Facts, *, now: datetime) -> tuple[str, ...]:
             ),
             now=now,
         ),
+        *lost_readiness(facts.gateways, since=facts.since, cluster=facts.clusters[0]),
         *(cause for cluster, objects in zip(facts.clusters, (facts.primary, facts.standby), strict=True) for cause in _refused(objects, cluster)),
     ]
     return tuple(dict.fromkeys(found))

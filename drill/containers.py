@@ -40,8 +40,13 @@ class Container:
 def pods(clusters: Clusters, container: Container) -> list[Any]:
     """The pods of its Deployment that are not on their way out, the oldest first."""
     items = clusters.get(container.cluster, "pods", "-n", container.namespace)["items"]
-    own = [item for item in items if item["metadata"]["name"].startswith(container.app + "-") and "deletionTimestamp" not in item["metadata"]]
+    own = [item for item in items if is_of(container, item) and "deletionTimestamp" not in item["metadata"]]
     return sorted(own, key=lambda item: item["metadata"]["creationTimestamp"])
+
+
+def is_of(container: Container, pod: Any) -> bool:
+    """Whether a pod of its namespace is one of its Deployment."""
+    return str(pod["metadata"]["name"]).startswith(container.app + "-")
 
 
 def running(clusters: Clusters, container: Container) -> tuple[int, int]:

@@ -48,7 +48,8 @@ class Senses:
 
     unsettled: Callable[[Target], str] = unsettled
     observe: Callable[..., None] = observe
-    causes: Callable[[Target], tuple[str, ...]] = causes
+    causes: Callable[[Target, datetime.datetime], tuple[str, ...]] = causes
+    """What is wrong with it, and what went wrong since a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +150,7 @@ class Take:
                 self._heal()
                 self._hold("recover", scenario.settle)
         drill.view.phase("look for causes")
-        self._causes = drill.senses.causes(drill.target)
+        self._causes = drill.senses.causes(drill.target, self._began)
         self._complete = True
 
     def recording(self) -> Recording | None:

@@ -57,6 +57,7 @@ def whole() -> Facts:
         standby=[failover_gateway()],
         client_secret=tls("failover-upstream", CLIENT),
         server_secret=tls("failover-downstream", SERVER),
+        since=NOW,
     )
 
 

@@ -120,7 +120,7 @@ def drill(target: StandIn, folder: Folder, scenarios: tuple[Scenario, ...]) -> i
                 broken=Broken(folder.broken),
                 guardian=Guardian(command, keep=[lock], say=view.say),
                 view=view,
-                senses=Senses(unsettled=unsettled, observe=observe, causes=lambda target: ("a cause",)),
+                senses=Senses(unsettled=unsettled, observe=observe, causes=lambda target, since: ("a cause",)),
             )
         )
     seen = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +32,17 @@ class Weakness:
 
 def retries(virtual_service: Any) -> None:
     virtual_service["spec"]["virtualHost"]["options"] = {"retries": {"retryOn": "5xx", "numRetries": 0}}
+
+
+def proxy(*, ready_since: datetime, ready: str = "True", created: datetime = NOW - timedelta(hours=1), **metadata: str) -> Any:
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": stamp(ready_since), "message": "containers with unready status: [envoy]"}
+    known = {"name": "gateway-proxy-1", "namespace": "gloo-system", "creationTimestamp": stamp(created)}
+    return {"metadata": {**known, **metadata}, "status": {"conditions": [condition]}}
+
+
+def stamp(at: datetime) -> str:
+    """As Kubernetes writes it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def refused(gateway: Any) -> None:
@@ -85,6 +96,14 @@ WEAKNESSES = {
     ),
     "a route that waits for ever": Weakness(
         weaken=changed("VirtualService", lambda each: route_options(each, timeout="0s")), says="lets a request wait for ever"
+    ),
+    "a gateway that was too busy": Weakness(
+        weaken=lambda facts: replace(facts, since=NOW - timedelta(minutes=1), gateways=[proxy(ready_since=NOW)]),
+        says="pod 'gateway-proxy-1' in local was not ready for a time, until ",
+    ),
+    "a gateway that is too busy": Weakness(
+        weaken=lambda facts: replace(facts, since=NOW - timedelta(minutes=1), gateways=[proxy(ready_since=NOW, ready="False")]),
+        says="pod 'gateway-proxy-1' in local is not ready, so clients do not get to it: containers with unready status: [envoy]",
     ),
     "no failover": Weakness(weaken=changed("Upstream", lambda each: each["spec"].pop("failover")), says="has no failover (spec.failover)"),
     "a duration that is none": Weakness(
@@ -161,3 +180,14 @@ def test_of_several_authorities_one_that_is_good_is_enough() -> None:
 def test_what_cannot_be_asked_is_said_and_nothing_is_guessed() -> None:
     unknown = ["not known, as it cannot be asked: kubectl get secrets in cluster 'remote': refused"]
     assert find_causes(replace(whole(), server_secret=None, unknown=unknown), now=NOW) == tuple(unknown), "it may well be there"
+
+
+def test_a_gateway_that_stayed_ready_or_was_just_made_is_no_cause() -> None:
+    hour = timedelta(hours=1)
+    sound = [
+        proxy(ready_since=NOW - hour),
+        proxy(ready_since=NOW, created=NOW - timedelta(seconds=2)),
+        proxy(ready_since=NOW, ready="False", deletionTimestamp=stamp(NOW)),
+        {"metadata": {"name": "gateway-proxy-2", "creationTimestamp": stamp(NOW - hour)}, "status": {}},
+    ]
+    assert find_causes(replace(whole(), gateways=sound, since=NOW - timedelta(minutes=1)), now=NOW) == ()
