@@ -151,9 +151,10 @@ def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], c
         },
         cpu="200m",
         memory="256Mi",
-        readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1),
+        # On a machine that is too busy every proxy is slow at once. To send clients to none of them would make that an outage.
+        readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1, timeout=5),
         # Without gloo Envoy opens its listeners after 30 s. A restart before that would help nobody.
-        liveness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=10, failures=6),
+        liveness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=10, failures=6, timeout=5),
     )
 
 

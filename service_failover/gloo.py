@@ -256,7 +256,8 @@ def gloo_container(*, image: pulumi.Input[str], arguments: pulumi.Input[Sequence
         cpu="100m",
         memory="256Mi",
         readiness=pods.http_probe(port="health", path="/readyz", period=1),
-        liveness=pods.http_probe(port="health", path="/healthz", period=10),
+        # It may take half a minute to start where all start at once. A restart before that would begin it anew.
+        liveness=pods.http_probe(port="health", path="/healthz", period=10, failures=6, timeout=5),
     )
 
 

@@ -124,7 +124,8 @@ def fed_container(*, image: pulumi.Input[str], gloo_namespace: pulumi.Input[str]
         cpu="100m",
         memory="256Mi",
         readiness=pods.http_probe(port="health", path="/readyz", period=1),
-        liveness=pods.http_probe(port="health", path="/healthz", period=10),
+        # It may take half a minute to start where all start at once. A restart before that would begin it anew.
+        liveness=pods.http_probe(port="health", path="/healthz", period=10, failures=6, timeout=5),
     )
 
 

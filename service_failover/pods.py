@@ -93,9 +93,9 @@ def _spread(topology_key: str, selector: Mapping[str, Any]) -> Manifest:
     return {"maxSkew": 1, "topologyKey": topology_key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": dict(selector)}}
 
 
-def http_probe(*, port: str, path: str, period: int, failures: int = 3) -> Manifest:
-    """A probe that wants a 2xx or 3xx from a named port every `period` seconds."""
-    return {"httpGet": {"port": port, "path": path}, "periodSeconds": period, "failureThreshold": failures}
+def http_probe(*, port: str, path: str, period: int, failures: int = 3, timeout: int = 1) -> Manifest:
+    """A probe that wants a 2xx or 3xx from a named port every `period` seconds, within `timeout` seconds."""
+    return {"httpGet": {"port": port, "path": path}, "periodSeconds": period, "failureThreshold": failures, "timeoutSeconds": timeout}
 
 
 def tcp_probe(*, port: str, period: int, failures: int = 3) -> Manifest:

@@ -107,6 +107,21 @@ def test_every_container_has_probes_and_requests(program: Recorder) -> None:
         assert container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"], name
 
 
+def test_a_machine_that_is_too_busy_is_no_outage(program: Recorder) -> None:
+    """Where all are slow at once, a proxy that loses its readiness, or a control plane that is started anew, makes it worse."""
+    probes = {
+        (deployment.key[1], kind): container[kind]
+        for deployment in program.of_kind("Deployment")
+        for container in deployment.inputs["spec"]["template"]["spec"]["containers"]
+        for kind in ("readinessProbe", "livenessProbe")
+    }
+    for name in ("gateway-proxy", "gloo", "gloo-fed"):
+        alive = probes[name, "livenessProbe"]
+        assert alive["periodSeconds"] * alive["failureThreshold"] >= 60, f"{name} has a minute to start"
+    ready = probes["gateway-proxy", "readinessProbe"]
+    assert ready["timeoutSeconds"] * ready["failureThreshold"] >= 15, "as long as a request may take"
+
+
 def test_no_container_runs_with_more_than_it_needs(program: Recorder) -> None:
     for name, container in containers(program):
         security = container["securityContext"]
