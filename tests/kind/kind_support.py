@@ -59,6 +59,7 @@ class KindStack(LiveStack):
             },
             # Several clusters share the machine's cores here. An answer that is late is not what these tests are about.
             "service-failover:healthCheck": {"timeout": "5s"},
+            "service-failover:monitoring": {"scrapedBy": "prometheus"},
         }
         self.file.write_text(yaml.safe_dump(document, sort_keys=False))
 
