@@ -16,6 +16,7 @@ from gloo_api.names import discovered_upstream_name
 from service_failover import envoy, pods
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.apps import HealthFilter
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, ENVOY_IMAGE, HTTP_ECHO_IMAGE, service_of
 from service_failover.validation import ADDRESSING, COLOR, IMAGE, NAMESPACE, Plain, arguments, choice, label_map
@@ -62,8 +63,9 @@ class BlueGreenApp(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BlueGreenAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:BlueGreenApp", name, None, opts)
-        within = pulumi.ResourceOptions(parent=self)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:BlueGreenApp", name, None, whole)
+        within = inside(self, objects)
         color = pulumi.Output.from_input(args["color"])
         addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
         health_filter = args.get("health_filter", HealthFilter.EVERYTHING)

@@ -20,7 +20,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
 from service_failover.certificate_settings import LONGEST_HOURS, Lifetime, lifetime_problems
-from service_failover.early import apart
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, PROJECT
 from service_failover.validation import DNS_NAME, EPOCH, NAME, NAMESPACE, OBJECT, Plain, Rule, arguments, choice, integer, label_map, secret_text
@@ -241,7 +241,7 @@ class TlsSecret(pulumi.ComponentResource):
                 "tls.key": key.private_key_pem,
                 "ca.crt": args.get("trusted_certificates_pem", args["authority_certificate_pem"]),
             },
-            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), objects),
+            opts=inside(self, objects),
         )
         self.certificate_pem = certificate.cert_pem
         self.secret_name = secret.metadata.name

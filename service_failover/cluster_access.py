@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from service_failover import rbac
+from service_failover.early import apart, inside
 from service_failover.edition_settings import Edition
 from service_failover.federation_rights import CONTROLLER, federation_rights
 from service_failover.labels import NO_LABELS, Labels, labels
@@ -60,8 +61,9 @@ class ClusterAccess(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:ClusterAccess", name, None, opts)
-        within = pulumi.ResourceOptions(parent=self)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:ClusterAccess", name, None, whole)
+        within = inside(self, objects)
         namespace = args.get("namespace", GLOO_NAMESPACE)
         own = labels("registration", args.get("labels", NO_LABELS))
         rights = federation_rights(args.get("edition", Edition.OPEN), cluster_name=args["cluster_name"])
@@ -100,7 +102,7 @@ class ClusterAccess(pulumi.ComponentResource):
                 "annotations": {"kubernetes.io/service-account.name": rights.account, **TOKEN_ISSUED},
             },
             type="kubernetes.io/service-account-token",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account], custom_timeouts=pulumi.CustomTimeouts(create="1m")),
+            opts=inside(self, objects, depends_on=[account], custom_timeouts=pulumi.CustomTimeouts(create="1m")),
         )
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(

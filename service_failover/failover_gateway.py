@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import DEFAULT_PROXY, FAILOVER_PORT_NAME
 from service_failover.addressing import CONTAINERS, Addressing
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import DOWNSTREAM_SECRET, FAILOVER_PORT, GLOO_NAMESPACE, PROXY_SELECTOR
 from service_failover.validation import ADDRESSING, DNS_NAME, NAMESPACE, OBJECT, PORT, SERVER_NAME, arguments, label_map, sequence
@@ -58,7 +59,8 @@ class FailoverGateway(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FailoverGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:FailoverGateway", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:FailoverGateway", name, None, whole)
         namespace, given = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS)
         gateway = kubernetes.apiextensions.CustomResource(
             f"{name}-gateway",
@@ -74,7 +76,7 @@ class FailoverGateway(pulumi.ComponentResource):
                 server_names=args["server_names"],
                 client_identities=args["client_identities"],
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=inside(self, objects),
         )
         service = kubernetes.core.v1.Service(
             f"{name}-service",
@@ -88,7 +90,7 @@ class FailoverGateway(pulumi.ComponentResource):
             spec=pulumi.Output.all(args.get("addressing", CONTAINERS), args.get("node_port", 32000)).apply(
                 lambda known: service_spec(known[0], node_port=known[1])
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=inside(self, objects),
         )
         self.gateway_name = gateway.metadata["name"]
         self.service_name = service.metadata["name"]

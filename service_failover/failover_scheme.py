@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from service_failover.early import apart, inside
 from service_failover.edition_settings import Edition
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import FED_NAMESPACE, GLOO_NAMESPACE
@@ -74,7 +75,8 @@ class FailoverScheme(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FailoverSchemeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:FailoverScheme", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:FailoverScheme", name, None, whole)
         scheme = kubernetes.apiextensions.CustomResource(
             f"{name}-scheme",
             api_version="fed.solo.io/v1",
@@ -86,7 +88,7 @@ class FailoverScheme(pulumi.ComponentResource):
                 "annotations": {"pulumi.com/waitFor": IN_FORCE[Edition(args.get("edition", Edition.OPEN))]},
             },
             spec=scheme_spec(args),
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(create="2m", update="2m")),
+            opts=inside(self, objects, custom_timeouts=pulumi.CustomTimeouts(create="2m", update="2m")),
         )
         self.scheme_name = scheme.metadata["name"]
         self.register_outputs({"scheme_name": self.scheme_name})

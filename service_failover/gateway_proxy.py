@@ -9,6 +9,7 @@ from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
 from service_failover import envoy, pods
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.disruption import keep_available
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, METRICS_PORT_NAME, PROXY_NODE_PORT, PROXY_SELECTOR
 from service_failover.stamps import stamp
@@ -67,8 +68,9 @@ class GatewayProxy(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GatewayProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:GatewayProxy", name, None, opts)
-        within = pulumi.ResourceOptions(parent=self)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:GatewayProxy", name, None, whole)
+        within = inside(self, objects)
         given = args.get("labels", NO_LABELS)
         metadata = {"name": DEFAULT_PROXY, "namespace": args.get("namespace", GLOO_NAMESPACE), "labels": labels(DEFAULT_PROXY, given)}
         addressing, metrics = pulumi.Output.from_input(args.get("addressing", CONTAINERS)), args.get("metrics", False)

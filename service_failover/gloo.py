@@ -22,7 +22,7 @@ from service_failover.certificate_settings import Lifetime
 from service_failover.certificates import CertificateAuthority, CertificateAuthorityArgs, CertificateUse
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
-from service_failover.early import apart
+from service_failover.early import apart, inside
 from service_failover.gateway_proxy import GatewayProxy
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import (
@@ -112,12 +112,12 @@ class Gloo(pulumi.ComponentResource):
         args = _checked(args)
         whole, objects = apart(opts)
         super().__init__("service-failover:index:Gloo", name, None, whole)
-        own = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), objects)
+        own = inside(self, objects)
         place, given, replicas = args.get("namespace", GLOO_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)
         addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
         namespace = own_namespace(name, namespace=place, create=args.get("create_namespace", True), given=given, opts=own)
         definitions = define(name, groups={"gloo.solo.io", "gateway.solo.io"}, given=given, opts=own)
-        within = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=namespace))
+        within = inside(self, objects, depends_on=namespace)
 
         # Both read their certificates when they start, so a new one costs a restart. It comes when `certificate_epoch` says so, not by surprise.
         authority_args: CertificateAuthorityArgs = {
@@ -194,7 +194,7 @@ class Gloo(pulumi.ComponentResource):
                 grace_seconds=10,
                 replicas=replicas,
             ),
-            opts=pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[account, *permissions, *definitions, server])),
+            opts=inside(self, objects, depends_on=[account, *permissions, *definitions, server]),
         )
         keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
         proxy = GatewayProxy(
@@ -211,7 +211,7 @@ class Gloo(pulumi.ComponentResource):
                 "labels": given,
             },
             # Its pods learn gloo's address from the variables of a Service that was there before them.
-            pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=[service, client])),
+            inside(self, objects, depends_on=[service, client]),
         )
         self.foundation: list[pulumi.Resource] = [*namespace, *definitions]
         """What an object of Gloo has to wait for, and no more: the namespace and the definitions. For Python only."""

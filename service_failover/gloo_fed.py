@@ -9,6 +9,7 @@ from service_failover import pods, rbac
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.definitions import define
 from service_failover.disruption import keep_available
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import CONSOLE_PORT, CONTROL_PLANE_IMAGE, FED_NAMESPACE, GLOO_NAMESPACE, HEALTH_PORT
 from service_failover.namespaces import own_namespace
@@ -56,13 +57,14 @@ class GlooFed(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GlooFedArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:GlooFed", name, None, opts)
-        own = pulumi.ResourceOptions(parent=self)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:GlooFed", name, None, whole)
+        own = inside(self, objects)
         place, given, replicas = args.get("namespace", FED_NAMESPACE), args.get("labels", NO_LABELS), args.get("replicas", 1)
         namespace = own_namespace(name, namespace=place, create=args.get("create_namespace", True), given=given, opts=own)
         addressing = pulumi.Output.from_input(args.get("addressing", CONTAINERS))
         definitions = define(name, groups={"fed.solo.io", "multicluster.solo.io"}, given=given, opts=own)
-        within = pulumi.ResourceOptions(parent=self, depends_on=namespace)
+        within = inside(self, objects, depends_on=namespace)
         own_labels = labels("gloo-fed", given)
         metadata = {"name": "gloo-fed", "namespace": place, "labels": own_labels}
         account = kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=metadata, opts=within)
@@ -94,7 +96,7 @@ class GlooFed(pulumi.ComponentResource):
                 replicas=replicas,
                 dns_policy=addressing.apply(lambda known: known.get("dns_policy", "ClusterFirst")),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, *permissions, *definitions]),
+            opts=inside(self, objects, depends_on=[account, *permissions, *definitions]),
         )
         keep_available(name, metadata=metadata, selector=SELECTOR, replicas=replicas, opts=within)
         self.foundation: list[pulumi.Resource] = [*namespace, *definitions]

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import IDENTITY_ANNOTATION
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import FED_NAMESPACE
 from service_failover.validation import CLUSTER, DNS_NAME, NAMESPACE, arguments, label_map, secret_text
@@ -44,7 +45,8 @@ class Registration(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:Registration", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:Registration", name, None, whole)
         metadata = {
             "name": args["cluster_name"],
             "namespace": args.get("namespace", FED_NAMESPACE),
@@ -55,7 +57,7 @@ class Registration(pulumi.ComponentResource):
             metadata=metadata,
             type="solo.io/kubeconfig",
             string_data={"kubeconfig": pulumi.Output.secret(args["kubeconfig"])},
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=inside(self, objects),
         )
         cluster = kubernetes.apiextensions.CustomResource(
             f"{name}-cluster",
@@ -63,7 +65,7 @@ class Registration(pulumi.ComponentResource):
             kind="KubernetesCluster",
             metadata={**metadata, "annotations": {IDENTITY_ANNOTATION: args["gateway_identity"]}},
             spec={"secretName": args["cluster_name"], "clusterDomain": "cluster.local"},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret]),
+            opts=inside(self, objects, depends_on=[secret]),
         )
         self.cluster_name = cluster.metadata["name"]
         self.register_outputs({"cluster_name": self.cluster_name})

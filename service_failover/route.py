@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import DEFAULT_PROXY
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import GLOO_NAMESPACE, HTTP_PORT
 from service_failover.validation import NAMESPACE, OBJECT, PATH, arguments, label_map
@@ -39,8 +40,9 @@ class Route(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:Route", name, None, opts)
-        within = pulumi.ResourceOptions(parent=self)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:Route", name, None, whole)
+        within = inside(self, objects)
         placed = {"namespace": args.get("namespace", GLOO_NAMESPACE), "labels": labels("route", args.get("labels", NO_LABELS))}
         virtual_service = kubernetes.apiextensions.CustomResource(
             f"{name}-virtual-service",

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from gloo_api.names import DISCOVERED_BY, discovered_upstream_name
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, GLOO_NAMESPACE
 from service_failover.validation import FLAG, NAMESPACE, PATH, PORT, SERVICE, THRESHOLD, arguments, duration_text, label_map
@@ -66,7 +67,8 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HealthCheckedUpstreamArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:HealthCheckedUpstream", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:HealthCheckedUpstream", name, None, whole)
         service = service_of(args)
         upstream_name = pulumi.Output.all(service["serviceNamespace"], service["serviceName"], service["servicePort"]).apply(
             lambda known: discovered_upstream_name(known[0], known[1], known[2])
@@ -82,7 +84,7 @@ class HealthCheckedUpstream(pulumi.ComponentResource):
                 "labels": labels("upstream", args.get("labels", NO_LABELS), own=DISCOVERED_BY),
             },
             spec=upstream_spec(args),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=inside(self, objects),
         )
         self.upstream_name = upstream.metadata["name"]
         self.register_outputs({"upstream_name": self.upstream_name})

@@ -18,6 +18,7 @@ import pulumi_kubernetes as kubernetes
 import yaml
 
 from service_failover import envoy, gloo, gloo_fed
+from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import (
     FED_JOB,
@@ -78,7 +79,9 @@ class Monitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         args = _checked(args)
-        super().__init__("service-failover:index:Monitoring", name, None, opts)
+        whole, objects = apart(opts)
+        super().__init__("service-failover:index:Monitoring", name, None, whole)
+        self._within = inside(self, objects)
         self._name, self._given = name, args.get("labels", NO_LABELS)
         self._cluster, self._interval = args["cluster_name"], args.get("interval_seconds", 15)
         place, fed_place = args.get("namespace", GLOO_NAMESPACE), args.get("fed_namespace", FED_NAMESPACE)
@@ -97,7 +100,7 @@ class Monitoring(pulumi.ComponentResource):
                 "labels": labels("monitoring", self._given, own=DASHBOARD_LABEL),
             },
             data={f"{PROJECT}.json": DASHBOARD.read_text(encoding="utf-8")},
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self._within,
         )
         self.rule_name, self.dashboard_name = rule.metadata["name"], dashboard.metadata.name
         self.register_outputs({"rule_name": self.rule_name, "dashboard_name": self.dashboard_name})
@@ -122,7 +125,7 @@ class Monitoring(pulumi.ComponentResource):
             kind=kind,
             metadata={"name": object_name, "namespace": namespace, "labels": labels("monitoring", self._given)},
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self._within,
         )
 
 

@@ -29,8 +29,6 @@ OF_THIS_MACHINE = {"EmbeddedCluster", "ExistingCluster", "KindCluster", "Control
 """They make clusters, and an image for them, and nothing in them; each has tests of its own."""
 BY_HELM = {"EnterpriseGloo", "EnterpriseGlooFed"}
 """What they make is their charts'; test_enterprise.py tests what is handed to Helm."""
-EARLY = {"Gloo", "TlsSecret"}
-"""They begin before there is a cluster; what they were told is told to each of their objects."""
 OWN_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}
 GIVEN = {"team": "payments", "app.kubernetes.io/part-of": "mine", "app": "mine", "gloo": "mine", "gloo-fed": "mine", "text": "mine"}
 """A user's labels, some of which are the project's, or such as a selector relies on."""
@@ -121,11 +119,7 @@ def test_every_object_goes_to_the_cluster_of_the_options(made: Recorder) -> None
         assert resource.provider.endswith("::cluster"), f"{resource.name} would land in whatever cluster the user's kubeconfig names"
 
 
-def test_the_component_goes_with_its_cluster_and_waits_for_what_it_was_told(sample: Sample, made: Recorder) -> None:
-    whole = made.component(sample.noun)
-    if sample.noun not in EARLY:
-        assert whole.deleted_with.endswith("::first"), "the engine hands it on to all that is inside"
-        assert {urn.rsplit("::", 1)[1] for urn in whole.depends_on} == {"first"}
+def test_its_objects_go_with_the_cluster_and_wait_for_what_the_component_was_told(made: Recorder) -> None:
     for resource in inside(made):
         around = [resource, *made.ancestors(resource)]
         goes_with = [each.deleted_with.rsplit("::", 1)[1] for each in around if each.deleted_with]
@@ -133,12 +127,13 @@ def test_the_component_goes_with_its_cluster_and_waits_for_what_it_was_told(samp
         assert any(urn.endswith("::first") for each in around for urn in each.depends_on), f"{resource.name} could be made too early"
 
 
-def test_keys_and_certificates_are_made_while_the_clusters_start(sample: Sample, made: Recorder) -> None:
-    if sample.noun in EARLY:
-        for resource in (each for each in made.resources.values() if each.type.startswith("tls:")):
-            for each in (resource, *made.ancestors(resource)):
-                assert not each.deleted_with, f"{each.name} would wait for the cluster that it goes with"
-                assert not {urn for urn in each.depends_on if urn.endswith(("::first", "::cluster"))}, f"{each.name} would wait for the cluster"
+@of_objects
+def test_components_keys_and_certificates_are_made_while_the_clusters_start(made: Recorder) -> None:
+    for each in made.resources.values():
+        if not each.custom or each.type.startswith("tls:"):
+            assert not each.provider.endswith("::cluster"), f"{each.name} would wait for the provider of the cluster"
+            assert not each.deleted_with, f"{each.name} would wait for the cluster that it goes with"
+            assert not {urn for urn in each.depends_on if urn.endswith(("::first", "::cluster"))}, f"{each.name} would wait for the cluster"
 
 
 def test_it_registers_its_outputs_once_and_last(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def test_containers_listen_on_all_addresses_of_their_pod() -> None:
 
 
 def test_the_scheme_goes_before_the_federation_that_has_to_release_it() -> None:
-    waits_for = {urn.rsplit("::", 1)[1] for urn in recorded().component("FailoverScheme").depends_on}
+    waits_for = {urn.rsplit("::", 1)[1] for urn in recorded().one("FailoverScheme", "failover-scheme").depends_on}
     assert "gloo-fed-deployment" in waits_for, "destroy runs in the other order: without gloo-fed nobody takes the scheme's finalizer away"
 
 

@@ -170,8 +170,9 @@ def test_gloo_starts_when_it_may_read_what_it_reads(gloo: Recorder) -> None:
 
 
 def test_the_proxy_starts_after_the_service_whose_address_it_is_given(gloo: Recorder) -> None:
-    assert {"gloo-service", "gloo-xds-client-secret"} <= names(gloo.component("GatewayProxy").depends_on)
-    assert "gloo-deployment" not in names(gloo.component("GatewayProxy").depends_on), "the two start side by side"
+    after = names(gloo.one("Deployment", "gateway-proxy").depends_on)
+    assert {"gloo-service", "gloo-xds-client-secret"} <= after
+    assert "gloo-deployment" not in after, "the two start side by side"
 
 
 def test_nothing_waits_for_the_endpoints_of_a_service(gloo: Recorder) -> None:

@@ -200,8 +200,9 @@ def test_each_cluster_gets_it_and_the_management_cluster_that_of_the_federation(
         for made in objects(program, cluster):
             assert made.provider.endswith(f"::{cluster}-provider")
             assert made.metadata["labels"]["release"] == "prometheus"
-    waits = {urn.rsplit("::", 1)[1] for urn in next(each for each in program.resources.values() if each.name == "local-monitoring").depends_on}
-    assert {"local-gloo-namespace", "gloo-fed-namespace"} <= waits, "the namespaces are there before what is in them"
+    for made in objects(program, "local"):
+        waits = {urn.rsplit("::", 1)[1] for urn in made.depends_on}
+        assert {"local-gloo-namespace", "gloo-fed-namespace"} <= waits, "the namespaces are there before what is in them"
 
 
 @pytest.mark.usefixtures("kubeconfig")

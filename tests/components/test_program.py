@@ -218,7 +218,7 @@ def test_the_green_upstream_is_left_to_discovery(program: Recorder) -> None:
 
 
 def test_the_scheme_waits_for_all_that_it_needs(update: Recorder) -> None:
-    waits_for = {urn.rsplit("::", 1)[1] for urn in update.component("FailoverScheme").depends_on}
+    waits_for = {urn.rsplit("::", 1)[1] for urn in update.one("FailoverScheme", "failover-scheme").depends_on}
     assert {
         "local-registration-cluster",
         "remote-registration-cluster",
