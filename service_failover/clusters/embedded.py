@@ -134,6 +134,8 @@ def _restore(directory: Path) -> None:
 
     Does nothing where no cluster was made. Ends the program (pulumi.RunError) when the cluster cannot be brought back.
     """
+    if not directory.exists():
+        return  # and a new stack need not wait for a process that says so
     try:
         local.run(command=embedded_command("ensure", directory), environment={"PYTHONPATH": str(PROGRAM)}, logging=local.Logging.NONE)
     except Exception as error:

@@ -56,13 +56,28 @@ def test_the_kubeconfig_is_neither_logged_nor_stored_as_plain_text_nor_passed_on
     assert "kubeconfig" in provider.secret_inputs, "the provider's schema does not say that it is one"
 
 
-def test_a_cluster_that_was_made_before_is_brought_back_first(recorded: Recorder) -> None:
-    (invoke,) = recorded.invokes
+@pytest.fixture
+def made_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a cluster that was made before."""
+    monkeypatch.setenv("SERVICE_FAILOVER_STATE", str(tmp_path / "state of mine"))
+    directory = tmp_path / "state of mine" / "test" / "clusters" / "local"
+    directory.mkdir(parents=True)
+    return directory
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_a_cluster_that_was_made_before_is_brought_back_first(made_before: Path, preview: bool) -> None:
+    (invoke,) = make(Recorder(preview=preview)).invokes
     assert invoke.token == "command:local:run"
-    assert invoke.args["command"] == f"{sys.executable} -P -m embedded ensure --state-dir '/srv/state of mine/test/clusters/local'"
+    assert invoke.args["command"] == f"{sys.executable} -P -m embedded ensure --state-dir '{made_before}'"
     assert invoke.args["logging"] == "none"
 
 
+def test_a_new_cluster_does_not_wait_for_one_that_is_not_there(recorded: Recorder) -> None:
+    assert recorded.invokes == []
+
+
+@pytest.mark.usefixtures("made_before")
 def test_a_cluster_that_does_not_come_back_ends_the_program_with_the_next_command() -> None:
     with pytest.raises(pulumi.RunError) as ended:
         make(Recorder(invoke_failure="etcd does not start"))
