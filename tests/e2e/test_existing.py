@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cli.traffic import ask
+from drill.settled import unsettled
 from service_failover.monitoring.objects import alerts
 from service_failover.names import FED_JOB, GLOO_JOB, PROXY_JOB
 from tests.e2e import faults
+from tests.e2e.clients import BLUE, GREEN
 from tests.e2e.conftest import PROJECT, LiveStack, until
 from tests.e2e.outside import Outside, clusters_outside
 from tests.e2e.stand_in_operator import definitions
@@ -65,12 +74,49 @@ def test_a_stack_comes_to_clusters_that_exist_and_goes_again(outside: Outside, t
         assert [pods.count(name) for name in ("gloo", "gateway-proxy", "gloo-fed")] == [2, 2, 2], f"two of each: {pods}"
         assert_the_operator_has_its_objects(stack)
         assert_prometheus_can_read_the_proxies(stack, tmp_path)
+        assert_a_drill_asks_and_passes(stack, tmp_path)
+        assert_a_drill_that_is_killed_leaves_them_healed(stack)
         down = stack.cli("down")
         assert down.returncode == 0, f"down failed:\n{down.stdout[-3000:]}\n{down.stderr[-3000:]}"
         assert {name: outside.objects(name) for name in before} == before, "the clusters are there, and as they were"
     finally:
         stack.cli("down")
         stack_file.unlink(missing_ok=True)
+
+
+def assert_a_drill_asks_and_passes(stack: LiveStack, folder: Path) -> None:
+    """Two scenarios by the Kubernetes API alone, after a yes at a terminal; and nothing without one."""
+    report, scenarios = folder / "drill.json", ["app-unhealthy", "failover-gateway-killed"]
+    until("the stack is settled", lambda: not unsettled(stack.target), seconds=60)
+    command = [sys.executable, "-m", "drill", "--stack", stack.name, "--json", str(report), "--html", str(folder / "drill.html"), *scenarios]
+    run = partial(subprocess.run, command, cwd=PROJECT, env=stack.environment, capture_output=True, text=True, timeout=200, check=False)
+    refused = run(stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2, "nobody can be asked"
+    assert "in your clusters (local: embedded-home, remote: embedded-far)" in refused.stderr, "whose they are"
+    assert "To agree: --yes" in refused.stderr, "what agrees"
+    assert not report.exists(), "nothing was done"
+    terminal, ours = pty.openpty()
+    try:
+        os.write(terminal, b"yes\n")
+        done = run(stdin=ours)
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert "Type yes to go on: " in done.stdout, "it asks"
+    assert "  - The failover gateway of the standby's cluster is killed\n" in done.stdout, "with what it would break"
+    assert done.returncode == 0, f"every objective was met:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    assert [(each["name"], each["passed"]) for each in json.loads(report.read_text())["scenarios"]] == [(name, True) for name in scenarios]
+
+
+def assert_a_drill_that_is_killed_leaves_them_healed(stack: LiveStack) -> None:
+    broken = stack.state / stack.name / "drills" / "broken.json"
+    command = [sys.executable, "-m", "drill", "--stack", stack.name, "--yes", "scaled-to-zero"]
+    with subprocess.Popen(command, cwd=PROJECT, env=stack.environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        until("green answers, as blue has no pods", lambda: broken.exists() and GREEN in ask(stack.url), seconds=60)
+        os.killpg(process.pid, signal.SIGKILL)
+    until("the guardian has healed it", lambda: not broken.exists(), seconds=60)
+    until("the stack is settled", lambda: not unsettled(stack.target), seconds=60)
+    assert BLUE in ask(stack.url), "blue serves again"
 
 
 def assert_it_needs_the_operator_everywhere(stack: LiveStack, outside: Outside) -> None:
