@@ -10,8 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +20,10 @@ from cli.traffic import ask
 from drill.scenarios import DEFAULT, SCENARIOS
 from tests.e2e.clients import BLUE, GREEN
 from tests.e2e.conftest import PROJECT, LiveStack, until
-from tests.e2e.faults import FAILOVER_GATEWAY, GATEWAY, fresh_pid_of, kill_container, settled
+from tests.e2e.faults import settled
+from tests.e2e.weaknesses import WEAK
 
 pytestmark = pytest.mark.e2e
-
-UPSTREAM = ("upstream", "-n", "gloo-system", "default-service-blue-10000")
-FAILOVER = ("gateway", "-n", "gloo-system", "failover-gateway")
-ROUTE = ("virtualservice", "-n", "gloo-system", "default")
-CERTIFICATE = ("secret", "-n", "gloo-system", "failover-upstream")
-RETRIES = "servicefailover.dev/failover-retries"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,79 +58,21 @@ def is_whole(stack: LiveStack) -> None:
     until("the standby is proven", lambda: stack.get("local", *scheme).get("status", {}).get("standbyProven"), seconds=60)
 
 
-def patch(stack: LiveStack, cluster: str, *what: str, **operation: Any) -> None:
-    """One operation of a JSON patch."""
-    stack.kubectl(cluster, "patch", *what, "--type=json", "-p", json.dumps([operation]))
-
-
-@contextmanager
-def no_retries(stack: LiveStack) -> Iterator[None]:
-    stack.kubectl("local", "annotate", *ROUTE, f"{RETRIES}=disabled")
-    try:
-        yield
-    finally:
-        stack.kubectl("local", "annotate", *ROUTE, f"{RETRIES}-")
-
-
-@contextmanager
-def no_health_check(stack: LiveStack) -> Iterator[None]:
-    checks = stack.get("local", *UPSTREAM)["spec"]["healthChecks"]
-    patch(stack, "local", *UPSTREAM, op="remove", path="/spec/healthChecks")
-    try:
-        yield
-    finally:
-        patch(stack, "local", *UPSTREAM, op="add", path="/spec/healthChecks", value=checks)
-
-
-@contextmanager
-def wrong_sni(stack: LiveStack) -> Iterator[None]:
-    path = "/spec/tcpGateway/tcpHosts/0/sslConfig/sniDomains/0"
-    (right,) = stack.get("remote", *FAILOVER)["spec"]["tcpGateway"]["tcpHosts"][0]["sslConfig"]["sniDomains"]
-    patch(stack, "remote", *FAILOVER, op="replace", path=path, value="something-else_gloo-system")
-    try:
-        kill_container(stack, FAILOVER_GATEWAY)  # connections that are there would go on working
-        yield
-    finally:
-        patch(stack, "remote", *FAILOVER, op="replace", path=path, value=right)
-
-
-@contextmanager
-def no_certificate(stack: LiveStack) -> Iterator[None]:
-    secret = stack.get("local", *CERTIFICATE)
-    kept = {"apiVersion": "v1", "kind": "Secret", "type": secret["type"], "data": secret["data"]}
-    kept["metadata"] = {name: secret["metadata"].get(name, {}) for name in ("name", "namespace", "labels", "annotations")}
-    stack.kubectl("local", "delete", *CERTIFICATE)
-    try:
-        fresh_pid_of(stack, GATEWAY)  # a proxy that has a certificate would keep it
-        yield
-    finally:
-        stack.kubectl("local", "create", "-f", "-", stdin=json.dumps(kept))
-
-
-Weaken = Callable[[LiveStack], AbstractContextManager[None]]
-WEAK: dict[str, tuple[Weaken, str, str, str]] = {
-    "no retries": (no_retries, "app-sick", "failed", f"VirtualService 'default' has no retries ({RETRIES}: disabled)"),
-    "no health check": (no_health_check, "app-unhealthy", "detect_within", "has no health check (spec.healthChecks)"),
-    "wrong SNI": (wrong_sni, "app-unhealthy", "switch_within", "(SNI), and the failover Gateway there serves only something-else_gloo-system"),
-    "missing certificate": (no_certificate, "app-unhealthy", "switch_within", "Secret 'failover-upstream' in local is missing"),
-}
-"""By what is weak: how that is done, a scenario that it matters for, an objective that is missed then, and a part of the cause."""
-
-
 @pytest.mark.parametrize("weakness", WEAK)
 def test_the_drill_fails_on_a_weakened_stack_and_names_what_is_weak(stack: LiveStack, tmp_path: Path, weakness: str) -> None:
-    weaken, scenario, objective, cause = WEAK[weakness]
+    weak = WEAK[weakness]
     is_whole(stack)
     try:
-        with weaken(stack):
-            drilled = drill(stack, tmp_path, scenario, "--despite-unhealthy")
+        with weak.weakened(stack):
+            drilled = drill(stack, tmp_path, *weak.misses, "--despite-unhealthy")
     finally:
         is_whole(stack)
-    run = drilled.run(scenario)
     assert drilled.code == 1, f"an objective was missed, and that is the exit code:\n{drilled.said[-3000:]}"
-    assert objective in [check["objective"] for check in run["checks"] if not check["met"]], "this one among others"
-    assert [said for said in run["causes"] if cause in said], f"what is weak is named; named were {run['causes']}"
-    assert cause in drilled.said, "in the terminal too"
+    for scenario, objective in weak.misses.items():
+        run = drilled.run(scenario)
+        assert objective in [check["objective"] for check in run["checks"] if not check["met"]], f"{scenario}: this one among others"
+        assert [said for said in run["causes"] if weak.cause in said], f"{scenario}: what is weak is named; named were {run['causes']}"
+    assert weak.cause in drilled.said, "in the terminal too"
     page = (tmp_path / "report.html").read_text()
     assert "FAIL" in page.upper(), "and on the page"
 
