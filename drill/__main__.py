@@ -66,8 +66,9 @@ def drill(stack: Stack, names: list[str], options: argparse.Namespace) -> int:
         guards.agreed(
             target.kind,
             contexts=[f"{name}: {context}" for name, context in target.contexts.items()],
-            titles=[each.title for each in scenarios],
+            titles=list(dict.fromkeys(each.title for each in scenarios)),
             yes=options.yes,
+            command=f'{stack.command("drill")} SCENARIO="{" ".join(["--yes", *names])}"',
             stdin=sys.stdin,
         )
         view = View(Progress(total=len(scenarios)))

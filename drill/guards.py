@@ -41,14 +41,17 @@ def overlooked(wrong: str, *, despite: bool, next_command: str) -> str:
     return wrong
 
 
-def agreed(kind: ClusterKind, *, contexts: Sequence[str], titles: Sequence[str], yes: bool, stdin: TextIO, ask: Callable[[str], str] = input) -> None:
-    """Ask before clusters are touched that are not the stack's own. Errors: the answer is no, or nobody can be asked."""
+def agreed(
+    kind: ClusterKind, *, contexts: Sequence[str], titles: Sequence[str], yes: bool, command: str, stdin: TextIO, ask: Callable[[str], str] = input
+) -> None:
+    """Ask before clusters are touched that are not the stack's own. Errors: the answer is no, or nobody can be asked; `command` agrees beforehand."""
     if kind is not ClusterKind.EXISTING or yes:
         return
     what = "".join(f"\n  - {title}" for title in titles)
     if not stdin.isatty():
         raise CommandFailed(
-            f"this breaks things in your clusters ({', '.join(contexts)}), and nobody can be asked without a terminal:{what}\nTo agree: --yes"
+            f"this breaks things in your clusters ({', '.join(contexts)}), and nobody can be asked without a terminal:{what}\n"
+            f"To agree: --yes, as in: {command}"
         )
     if ask(f"This breaks things in your clusters ({', '.join(contexts)}), and heals them:{what}\nType yes to go on: ").strip() != "yes":
-        raise CommandFailed("not agreed to, so nothing was done. To agree: type yes, or --yes")
+        raise CommandFailed(f"not agreed to, so nothing was done. To agree: type yes, or --yes, as in: {command}")

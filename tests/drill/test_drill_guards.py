@@ -50,7 +50,14 @@ class Terminal(io.StringIO):
 
 
 def ask(answer: str, **changes: Any) -> None:
-    settings: dict[str, Any] = {"contexts": ["local: prod-1"], "titles": ["the app is killed"], "yes": False, "stdin": Terminal(), **changes}
+    settings: dict[str, Any] = {
+        "contexts": ["local: prod-1"],
+        "titles": ["the app is killed"],
+        "command": "make drill SCENARIO=--yes",
+        "yes": False,
+        "stdin": Terminal(),
+        **changes,
+    }
     guards.agreed(settings.pop("kind", ClusterKind.EXISTING), ask=lambda _: answer, **settings)
 
 
@@ -59,7 +66,7 @@ def test_clusters_of_others_are_touched_only_after_a_yes() -> None:
     ask("", yes=True)
     with pytest.raises(CommandFailed, match="not agreed"):
         ask("y")
-    with pytest.raises(CommandFailed, match=r"local: prod-1.*without a terminal:\n  - the app is killed\nTo agree: --yes"):
+    with pytest.raises(CommandFailed, match=r"local: prod-1.*without a terminal:\n  - the app is killed\nTo agree: --yes, as in: make drill"):
         ask("yes", stdin=io.StringIO("yes\n"))
 
 

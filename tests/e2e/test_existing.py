@@ -93,7 +93,8 @@ def assert_a_drill_asks_and_passes(stack: LiveStack, folder: Path) -> None:
     refused = run(stdin=subprocess.DEVNULL)
     assert refused.returncode == 2, "nobody can be asked"
     assert "in your clusters (local: embedded-home, remote: embedded-far)" in refused.stderr, "whose they are"
-    assert "To agree: --yes" in refused.stderr, "what agrees"
+    agrees = f'To agree: --yes, as in: make drill STACK={stack.name} SCENARIO="--yes app-unhealthy failover-gateway-killed"'
+    assert agrees in refused.stderr, "what agrees"
     assert not report.exists(), "nothing was done"
     terminal, ours = pty.openpty()
     try:
