@@ -39,8 +39,17 @@ class Container:
 
 def pods(clusters: Clusters, container: Container) -> list[Any]:
     """The pods of its Deployment that are not on their way out, the oldest first."""
+    return [pod for pod in _all_pods(clusters, container) if "deletionTimestamp" not in pod["metadata"]]
+
+
+def leaving(clusters: Clusters, container: Container) -> list[Any]:
+    """Those that are on their way out, the oldest first."""
+    return [pod for pod in _all_pods(clusters, container) if "deletionTimestamp" in pod["metadata"]]
+
+
+def _all_pods(clusters: Clusters, container: Container) -> list[Any]:
     items = clusters.get(container.cluster, "pods", "-n", container.namespace)["items"]
-    own = [item for item in items if is_of(container, item) and "deletionTimestamp" not in item["metadata"]]
+    own = (item for item in items if is_of(container, item))
     return sorted(own, key=lambda item: item["metadata"]["creationTimestamp"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drill.containers import Container, pods, wait_until_ready
+from drill.containers import Container, leaving, pods, wait_until_ready
 from drill.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ GONE_WITHIN = 60.0
 def begin_restart(target: Target, container: Container) -> None:
     """Begin it, and return at once."""
     target.kubectl(container.cluster, "rollout", "restart", "deployment", "-n", container.namespace, container.app)
+
+
+def wait_until_over(target: Target, container: Container) -> None:
+    """Wait until the new pods are ready, and the old ones have ended: they may take their time, while their clients go elsewhere."""
+    wait_until_ready(target, container)
+    wait_for(f"the old pods of {container.app} in {container.cluster} end", lambda: not leaving(target, container), seconds=GONE_WITHIN)
 
 
 def restart(target: Target, container: Container) -> None:

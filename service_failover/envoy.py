@@ -33,8 +33,10 @@ STREAM_PATH = "/stream"
 SICK_RUNTIME = "sick.percent"
 """Runtime value of the sample app's Envoy: the percent of requests that it answers with 503 while its health check says that all is well."""
 MAX_CONNECTIONS = 50_000
-READABLE_ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
-"""What the gateway's admin port may be asked for: who is healthy and what was counted. Not /quitquitquit, /config_dump or /healthcheck/fail."""
+ADMIN_PATHS = [{"exact": "/ready"}, {"exact": "/server_info"}, {"exact": "/healthcheck/fail"}, {"prefix": "/clusters"}, {"prefix": "/stats"}]
+"""What the gateway's admin port may be asked for: who is healthy and what was counted; and to send clients away, with which its end begins
+(`draining.py`). Abused, this costs them their kept connections, and no more: new ones are served, and the proxy stays ready. Not /quitquitquit or
+/config_dump."""
 
 OWN_NAMESPACE = "$(POD_NAMESPACE)"
 """Where a gateway proxy finds its gloo."""
@@ -45,7 +47,7 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def gateway_proxy_bootstrap(addressing: Addressing, *, metrics: bool = False) -> Config:
-    """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that only reads.
+    """The gateway proxy's bootstrap: xDS from gloo over mutual TLS, a listener that says when it is ready, and an admin port that can do little.
 
     The readiness listener, as every other, takes connections once the first configuration has arrived, so a proxy without routes gets no traffic.
     (Where gloo does not answer Envoy gives up waiting after its initial fetch timeouts, twice 15 s.) It is apart from the admin port, which answers
@@ -90,7 +92,7 @@ def gateway_proxy_bootstrap(addressing: Addressing, *, metrics: bool = False) ->
             ],
             "clusters": [_xds_cluster(), _admin_cluster(loopback_address)],
         },
-        "admin": {"address": _socket(loopback_address, ADMIN_PORT), "allow_paths": READABLE_ADMIN_PATHS},
+        "admin": {"address": _socket(loopback_address, ADMIN_PORT), "allow_paths": ADMIN_PATHS},
         # What gloo takes for a regular expression of bearable size, so does the proxy.
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2": {"max_program_size": {"error_level": REGEX_MAX_PROGRAM_SIZE}}}}]},
         "overload_manager": {
@@ -167,18 +169,12 @@ def as_argument(bootstrap: Config) -> str:
 
 
 def _readiness_listener(address: str) -> Config:
-    """Answers 200 to GET /ready by itself, and 404 to everything else."""
-    ready = {"name": ":path", "string_match": {"exact": READINESS_PATH}}
+    """Answers 200 to /ready by itself, and 404 to everything else. While clients are sent away too: whoever still comes is served."""
+    ready = {"match": {"path": READINESS_PATH}, "direct_response": {"status": 200}}
     return {
         "name": "readiness",
         "address": _socket(address, READINESS_PORT),
-        "filter_chains": [
-            _http_filter_chain(
-                stat_prefix="readiness",
-                routes=[],
-                filters={"health_check": _typed(f"{_HTTP}.health_check.v3.HealthCheck", pass_through_mode=False, headers=[ready])},
-            )
-        ],
+        "filter_chains": [_http_filter_chain(stat_prefix="readiness", routes=[ready], filters={})],
     }
 
 

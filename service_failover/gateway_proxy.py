@@ -9,6 +9,7 @@ from gloo_api.names import DEFAULT_PROXY, PROXY_STATUS_PORT_NAME
 from service_failover import envoy, pods
 from service_failover.addressing import CONTAINERS, Addressing
 from service_failover.disruption import keep_available
+from service_failover.draining import GRACE_SECONDS, drained_first
 from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import ENVOY_IMAGE, FAILOVER_PORT, GLOO_NAMESPACE, HTTP_PORT, METRICS_PORT_NAME, PROXY_NODE_PORT, PROXY_SELECTOR
@@ -87,10 +88,11 @@ class GatewayProxy(pulumi.ComponentResource):
                         image=args.get("image", ENVOY_IMAGE),
                         bootstrap=addressing.apply(lambda known: envoy.as_argument(envoy.gateway_proxy_bootstrap(known, metrics=metrics))),
                         client_secret=args["client_secret"],
+                        lifecycle=addressing.apply(drained_first),
                         metrics=metrics,
                     )
                 ],
-                grace_seconds=10,
+                grace_seconds=GRACE_SECONDS,
                 replicas=args.get("replicas", 1),
             ),
             opts=within,
@@ -133,7 +135,14 @@ def service_spec(addressing: Addressing, *, port: int) -> dict[str, Any]:
     return {"type": service_type, "selector": POD_LABELS, "ports": [{**ports, "nodePort": PROXY_NODE_PORT}]}
 
 
-def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], client_secret: pulumi.Input[str], metrics: bool) -> pods.Manifest:
+def proxy_container(
+    *,
+    image: pulumi.Input[str],
+    bootstrap: pulumi.Input[str],
+    client_secret: pulumi.Input[str],
+    lifecycle: pulumi.Input[pods.Manifest],
+    metrics: bool,
+) -> pods.Manifest:
     """The container of the proxy. The keys for its connections with gloo come as variables, which the bootstrap names."""
     return pods.container(
         name="envoy",
@@ -157,6 +166,7 @@ def proxy_container(*, image: pulumi.Input[str], bootstrap: pulumi.Input[str], c
         readiness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=1, timeout=5),
         # Without gloo Envoy opens its listeners after 30 s. A restart before that would help nobody.
         liveness=pods.http_probe(port="readiness", path=envoy.READINESS_PATH, period=10, failures=6, timeout=5),
+        lifecycle=lifecycle,
     )
 
 

@@ -30,10 +30,11 @@ def container(
     memory: str,
     readiness: Manifest,
     liveness: Manifest,
+    lifecycle: Any = None,
 ) -> Manifest:
     """A container. `ports` are named TCP ports. `cpu` and `memory` are requested; the memory is the limit too (one on the CPU would add latency).
 
-    `image` and `args` may be outputs of other resources.
+    `image`, `args` and `lifecycle` may be outputs of other resources.
     """
     return {
         "name": name,
@@ -45,6 +46,7 @@ def container(
         "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
         "readinessProbe": readiness,
         "livenessProbe": liveness,
+        **({"lifecycle": lifecycle} if lifecycle is not None else {}),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": user,
@@ -67,7 +69,7 @@ def deployment_spec(
     replicas: int = 1,
     dns_policy: Any = None,
 ) -> Manifest:
-    """Spec of a Deployment; several replicas are spread over zones and nodes.
+    """Spec of a Deployment; several replicas are spread over zones and nodes, and an old pod goes when a new one is ready.
 
     The pods' `labels` have those of the `selector` among them. Their `annotations` change when they have to start anew; without `service_account`
     they have no token. `dns_policy`: whom they ask for names; None is Kubernetes's default, the cluster's own DNS.
@@ -81,6 +83,7 @@ def deployment_spec(
     return {
         "replicas": replicas,
         "selector": {"matchLabels": dict(selector)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": {
             "metadata": metadata,
             "spec": {**identity, **names, "terminationGracePeriodSeconds": grace_seconds, **spread, "containers": list(containers)},

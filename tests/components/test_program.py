@@ -12,6 +12,7 @@ from program_recorder import UNKNOWN, Recorder, Resource
 from program_runs import CHECKOUT, run_program
 
 from service_failover import names
+from service_failover.draining import GRACE_SECONDS
 
 pytestmark = pytest.mark.unit
 
@@ -120,6 +121,26 @@ def test_a_machine_that_is_too_busy_is_no_outage(program: Recorder) -> None:
         assert alive["periodSeconds"] * alive["failureThreshold"] >= 60, f"{name} has a minute to start"
     ready = probes["gateway-proxy", "readinessProbe"]
     assert ready["timeoutSeconds"] * ready["failureThreshold"] >= 15, "as long as a request may take"
+
+
+def test_an_old_pod_goes_when_a_new_one_is_ready(program: Recorder) -> None:
+    for deployment in program.of_kind("Deployment"):
+        assert deployment.inputs["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}, (
+            deployment.name
+        )
+
+
+def test_a_gateway_proxy_sends_its_clients_away_before_it_ends(update: Recorder) -> None:
+    proxies = [each for each in update.of_kind("Deployment") if each.key[1] == "gateway-proxy"]
+    assert proxies, "one in each cluster"
+    for proxy in proxies:
+        pod = proxy.inputs["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        shell, option, script = container["lifecycle"]["preStop"]["exec"]["command"]
+        assert (shell, option) == ("bash", "-c"), "the image of Envoy has a shell, and no HTTP client"
+        assert "$(" not in script.splitlines()[0], "Kubernetes replaces no variables in a hook: the shell does"
+        assert "POD_IP" in {each["name"] for each in container["env"]}, "which it finds its admin port by, where the network is shared"
+        assert pod["terminationGracePeriodSeconds"] == GRACE_SECONDS, "or Kubernetes would end the hook"
 
 
 def test_no_container_runs_with_more_than_it_needs(program: Recorder) -> None:

@@ -12,8 +12,8 @@ import (
 	"servicefailover.dev/embedded/node/probe"
 )
 
-// afterStart does what belongs to a fresh run: the postStart hook, then the probes in their order.
-func (c *container) afterStart(ctx context.Context, spec *v1.Container, current *run) {
+// afterStart does what belongs to a fresh run: the postStart hook, then the probes in their order. alive lasts as long as the run, ctx until it is to stop.
+func (c *container) afterStart(ctx, alive context.Context, spec *v1.Container, current *run) {
 	target := c.target(spec, current)
 	if spec.Lifecycle != nil && spec.Lifecycle.PostStart != nil {
 		if err := c.hook(ctx, target, spec.Lifecycle.PostStart); err != nil && ctx.Err() == nil {
@@ -23,7 +23,7 @@ func (c *container) afterStart(ctx context.Context, spec *v1.Container, current 
 		}
 	}
 	if spec.StartupProbe == nil {
-		c.probe(ctx, spec, target, current)
+		c.probe(ctx, alive, spec, target, current)
 		return
 	}
 	probe.Run(ctx, probe.Startup, spec.StartupProbe, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
@@ -35,12 +35,12 @@ func (c *container) afterStart(ctx context.Context, spec *v1.Container, current 
 			*s.Started = true
 			s.Ready = spec.ReadinessProbe == nil
 		})
-		c.probe(ctx, spec, target, current)
+		c.probe(ctx, alive, spec, target, current)
 		return false
 	})
 }
 
-func (c *container) probe(ctx context.Context, spec *v1.Container, target *probe.Target, current *run) {
+func (c *container) probe(ctx, alive context.Context, spec *v1.Container, target *probe.Target, current *run) {
 	if p := spec.LivenessProbe; p != nil {
 		go probe.Run(ctx, probe.Liveness, p, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
 			if result == probe.Failure {
@@ -50,7 +50,7 @@ func (c *container) probe(ctx context.Context, spec *v1.Container, target *probe
 		})
 	}
 	if p := spec.ReadinessProbe; p != nil {
-		go probe.Run(ctx, probe.Readiness, p, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
+		go probe.Run(alive, probe.Readiness, p, target, c.unhealthy, func(_ probe.Kind, result probe.Result) bool {
 			c.set(func(s *v1.ContainerStatus) { s.Ready = result == probe.Success && c.current == current })
 			return true
 		})

@@ -159,6 +159,9 @@ func (c *container) runOnce(ctx context.Context, plan *plan) (code int32, replac
 	}
 	probes, stopProbes := context.WithCancel(ctx)
 	defer stopProbes()
+	// Readiness is asked for until the end, as by a kubelet: an endpoint that terminates may still serve.
+	alive, over := context.WithCancel(context.Background())
+	defer over()
 	spec := c.spec()
 	c.set(func(s *v1.ContainerStatus) {
 		c.current = current
@@ -172,7 +175,7 @@ func (c *container) runOnce(ctx context.Context, plan *plan) (code int32, replac
 		s.Ready = isStarted && spec.ReadinessProbe == nil && (!c.init || c.sidecar)
 	})
 	c.event(v1.EventTypeNormal, "Started", "Started container %s (process %d)", c.name, current.process.PID)
-	go c.afterStart(probes, spec, current)
+	go c.afterStart(probes, alive, spec, current)
 
 	select {
 	case <-current.process.Done():

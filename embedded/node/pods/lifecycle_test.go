@@ -241,6 +241,72 @@ func TestAStubbornProcessIsKilledWhenTheGracePeriodIsOver(t *testing.T) {
 	}
 }
 
+// hooked gives a container a preStop hook, and a readiness probe that says no when the hook has begun.
+func hooked(begun string, hook v1.LifecycleHandler) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		main := &p.Spec.Containers[0]
+		main.Lifecycle = &v1.Lifecycle{PreStop: &hook}
+		main.ReadinessProbe = &v1.Probe{PeriodSeconds: 1, FailureThreshold: 1, ProbeHandler: v1.ProbeHandler{
+			Exec: &v1.ExecAction{Command: []string{"sh", "-c", "! test -e " + begun}}}}
+	}
+}
+
+func TestThePreStopHookEndsBeforeTheProcessIsToldToAndReadinessIsAskedForMeanwhile(t *testing.T) {
+	c := newCluster(t)
+	folder := t.TempDir()
+	begun, release, order := filepath.Join(folder, "begun"), filepath.Join(folder, "release"), filepath.Join(folder, "order")
+	hook := v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{
+		"sh", "-c", ": > " + begun + "; until test -e " + release + "; do sleep 0.02; done; echo hook $FROM_IMAGE >> " + order}}}
+	pod := c.run(`trap 'echo TERM >> `+order+`; exit 0' TERM; while :; do sleep 0.02; done`, hooked(begun, hook))
+	c.until("it is ready", isReady)
+	now, grace := metav1.Now(), int64(30)
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	_ = c.DeletePod(context.Background(), pod)
+	c.until("it says that it is not ready any more", func(status *v1.PodStatus, main *v1.ContainerStatus) bool {
+		return !isReady(status, main) && main.State.Running != nil
+	})
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
+	if got, _ := os.ReadFile(order); string(got) != "hook yes\nTERM\n" {
+		t.Errorf("the process and its hook ended in this order: %q", got)
+	}
+}
+
+func TestAPreStopHookGetsNoMoreThanTheGracePeriod(t *testing.T) {
+	c := newCluster(t)
+	pod := c.run(`while :; do sleep 0.02; done`, hooked("/nowhere", v1.LifecycleHandler{Sleep: &v1.SleepAction{Seconds: 600}}))
+	c.until("it is ready", isReady)
+	now, grace := metav1.Now(), int64(1)
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	_ = c.DeletePod(context.Background(), pod)
+	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
+}
+
+func TestAFailedPreStopHookKeepsNothingAlive(t *testing.T) {
+	c := newCluster(t)
+	hook := v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"no-such-program"}}}
+	pod := c.run(`trap 'exit 0' TERM; while :; do sleep 0.02; done`, hooked("/nowhere", hook))
+	c.until("it is ready", isReady)
+	now, grace := metav1.Now(), int64(600)
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	_ = c.DeletePod(context.Background(), pod)
+	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
+}
+
+func TestTheAgentsOwnEndWaitsForNoHook(t *testing.T) {
+	c := newCluster(t)
+	begun := filepath.Join(t.TempDir(), "begun")
+	hook := v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"sh", "-c", ": > " + begun}}}
+	c.run(`trap 'exit 0' TERM; while :; do sleep 0.02; done`, hooked(begun, hook))
+	c.until("it is ready", isReady)
+	c.Shutdown(time.Minute)
+	if _, err := os.Stat(begun); !os.IsNotExist(err) {
+		t.Errorf("the hook ran: %v", err)
+	}
+}
+
 func TestVirtualKubeletDeletesNoObjectOfALivingPod(t *testing.T) {
 	c := newCluster(t)
 	pod := c.run(`trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done`, nil)

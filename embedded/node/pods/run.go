@@ -170,7 +170,8 @@ func logFile(directory string, number int) string {
 	return filepath.Join(directory, strconv.Itoa(number)+".log")
 }
 
-// stop ends a run: preStop hook, SIGTERM, and SIGKILL to the group when the grace period is over (the pod's, or an own one).
+// stop ends a run: preStop hook, SIGTERM, and SIGKILL to the group when the grace period is over (the pod's, or an own one). When the agent itself ends
+// there is no hook: what forwards to the pod ends too, so nothing could be gained by its time.
 func (c *container) stop(spec *v1.Container, current *run, grace *int64) {
 	kill := c.pod.killNow
 	hookContext, cancel := context.WithCancel(context.Background())
@@ -188,7 +189,7 @@ func (c *container) stop(spec *v1.Container, current *run, grace *int64) {
 	hooked := make(chan struct{})
 	go func() {
 		defer close(hooked)
-		if spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil {
+		if spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil || c.pod.isLeaving() {
 			return
 		}
 		if err := c.hook(hookContext, c.target(spec, current), spec.Lifecycle.PreStop); err != nil && hookContext.Err() == nil {

@@ -52,6 +52,12 @@ func (r *runner) address() string {
 	return r.ip
 }
 
+func (r *runner) isLeaving() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leaving
+}
+
 func (r *runner) graceSeconds() int64 {
 	if seconds := r.spec().Spec.TerminationGracePeriodSeconds; seconds != nil {
 		return *seconds
