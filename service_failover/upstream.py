@@ -9,7 +9,7 @@ from gloo_api.names import DISCOVERED_BY, discovered_upstream_name
 from service_failover.early import apart, inside
 from service_failover.labels import NO_LABELS, Labels, labels
 from service_failover.names import APP_NAMESPACE, APP_PORT, GLOO_NAMESPACE
-from service_failover.validation import FLAG, NAMESPACE, PATH, PORT, SERVICE, THRESHOLD, arguments, duration_text, label_map
+from service_failover.validation import FLAG, NAMESPACE, PATH, PERCENT, PORT, SERVICE, THRESHOLD, arguments, duration_text, label_map
 
 
 class HealthCheckedUpstreamArgs(TypedDict):
@@ -31,6 +31,9 @@ class HealthCheckedUpstreamArgs(TypedDict):
     """Failures in a row after which the Upstream is unhealthy. Default: 1, as in the guide."""
     healthy_threshold: NotRequired[pulumi.Input[int]]
     """Successes in a row after which it is healthy again. Default: 1, as in the guide."""
+    panic_threshold: NotRequired[pulumi.Input[int]]
+    """Percent of healthy endpoints below which their health is not believed, and requests go to all of them, the standby's too. Gloo's own
+    default is 50. Default: 0, it is always believed: with nobody healthy clients get 503 at once."""
     weighted: NotRequired[bool]
     """Whether members of a failover tier share its traffic by their weights. Plain: it decides whether there is a field. Default: no."""
     namespace: NotRequired[pulumi.Input[str]]
@@ -49,6 +52,7 @@ _checked = arguments(
     timeout=duration_text,
     unhealthy_threshold=THRESHOLD,
     healthy_threshold=THRESHOLD,
+    panic_threshold=PERCENT,
     weighted=FLAG,
     namespace=NAMESPACE,
     labels=label_map,
@@ -115,5 +119,10 @@ def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
                 "httpHealthCheck": {"path": args["path"]},
             }
         ],
-        **({"loadBalancerConfig": {"localityWeightedLbConfig": {}}} if args.get("weighted") else {}),
+        "loadBalancerConfig": {
+            # Otherwise Envoy tries each request again and again with nobody healthy, each time on a new TLS connection to the standby's cluster:
+            # answers take seconds, and those who could recover are kept busy.
+            "healthyPanicThreshold": args.get("panic_threshold", 0),
+            **({"localityWeightedLbConfig": {}} if args.get("weighted") else {}),
+        },
     }

@@ -109,6 +109,7 @@ REFUSED: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("HealthCheckedUpstream", {"interval": "1"}, "interval", "a duration from 1ms to 3600s, such as 1s, 0.5s or 250ms"),
     ("HealthCheckedUpstream", {"timeout": 1}, "timeout", "a duration from 1ms to 3600s"),
     ("HealthCheckedUpstream", {"unhealthy_threshold": 0}, "unhealthy_threshold", "a whole number from 1 to 100"),
+    ("HealthCheckedUpstream", {"panic_threshold": 101}, "panic_threshold", "a whole number from 0 to 100"),
     ("HealthCheckedUpstream", {"service_port": 0}, "service_port", "a whole number from 1 to 65535"),
     ("HealthCheckedUpstream", {"weighted": 1}, "weighted", "true, false"),
     ("FailoverScheme", {"tiers": []}, "tiers", "a list with at least one entry"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from drill.gateway import CERTIFICATES_TAKEN
+from drill.rollout import begin_restart, wait_until_over
 from tests.e2e.clients import Record, clients, nothing_lost
 from tests.e2e.conftest import LiveStack, until
 from tests.e2e.faults import (
@@ -99,6 +100,28 @@ def test_the_remote_api_server_is_gone_during_the_failover(backend: LiveStack, r
         until("it answers again", lambda: backend.cluster_status("remote")["ready"], seconds=60)
     assert at_work.served(failed + 2.5, healed) == {"green-pod"}, "the last known endpoints of the other cluster stay"
     nothing_lost("the remote API server is gone", at_work, record=record)
+
+
+@pytest.mark.parametrize("backend", ["everything"], indirect=True)
+def test_the_gateways_are_replaced(backend: LiveStack, record: Record) -> None:
+    """That of the clients while both apps are well, the standby's while it is needed, and again that of the clients: its only pod is deleted."""
+    switch = blue_switch(backend)
+    with clients(backend) as at_work:
+        at_work.at(2)
+        replace_pods(backend, GATEWAY)
+        failed = switch.fail()
+        until("green serves", lambda: "green-pod" in at_work.served(failed, time.monotonic()))
+        replace_pods(backend, FAILOVER_GATEWAY)
+        switch.heal()
+        restart(backend, GATEWAY)
+        wait_until_over(backend.target, GATEWAY)
+    nothing_lost("the gateways are replaced", at_work, record=record)
+
+
+def replace_pods(stack: LiveStack, gateway: Container) -> None:
+    """`kubectl rollout restart`, until the old pods have ended."""
+    begin_restart(stack.target, gateway)
+    wait_until_over(stack.target, gateway)
 
 
 @pytest.fixture
