@@ -8,11 +8,15 @@ from typing import Any
 
 
 def lost_readiness(pods: Sequence[Mapping[str, Any]], *, since: datetime, cluster: str) -> Iterator[str]:
-    """Pods that were there before `since`, and are not ready now or have become so again since then. What is newer was just made."""
+    """Pods that were there before `since`, and are not ready now or have become so again since then. What is newer was just made.
+
+    Kubernetes' times are whole seconds, cut off: a pod of the same second may have been made after `since`.
+    """
+    second = since.replace(microsecond=0)
     for pod in pods:
         name, created = pod["metadata"]["name"], datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
         ready = next((each for each in pod["status"].get("conditions", []) if each["type"] == "Ready"), None)
-        if created >= since or ready is None or "deletionTimestamp" in pod["metadata"]:
+        if created >= second or ready is None or "deletionTimestamp" in pod["metadata"]:
             continue
         if ready["status"] != "True":
             yield f"pod {name!r} in {cluster} is not ready, so clients do not get to it: {ready.get('message') or 'it says no more'}"

@@ -195,3 +195,9 @@ def test_a_gateway_that_stayed_ready_or_was_just_made_is_no_cause() -> None:
         {"metadata": {"name": "gateway-proxy-2", "creationTimestamp": stamp(NOW - hour)}, "status": {}},
     ]
     assert find_causes(replace(whole(), gateways=sound, since=NOW - timedelta(minutes=1)), now=NOW) == ()
+
+
+def test_a_gateway_that_was_made_in_the_second_of_the_start_was_just_made() -> None:
+    began = NOW.replace(microsecond=0) - timedelta(minutes=1) + timedelta(milliseconds=500)
+    made = proxy(created=began + timedelta(milliseconds=100), ready_since=began + timedelta(seconds=2))
+    assert find_causes(replace(whole(), gateways=[made], since=began), now=NOW) == (), "Kubernetes has cut its time off to before the start"
