@@ -6,9 +6,15 @@ meanwhile, and no object waits for the component around it: Pulumi writes the wh
 and the writes are shortest at the beginning.
 """
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pulumi
+from pulumi.runtime.sync_await import _sync_await
+
+HAND_OVER = 0.05
+"""Seconds in which what is in a component reaches the engine, which knows the component already."""
 
 
 def apart(opts: pulumi.ResourceOptions | None) -> tuple[pulumi.ResourceOptions, pulumi.ResourceOptions]:
@@ -24,3 +30,16 @@ def apart(opts: pulumi.ResourceOptions | None) -> tuple[pulumi.ResourceOptions, 
 def inside(component: pulumi.ComponentResource, objects: pulumi.ResourceOptions, **more: Any) -> pulumi.ResourceOptions:
     """The options of an object in `component`: what was told to `objects` (from `apart`), and `more`. Both are waited for."""
     return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=component, **more), objects)
+
+
+def begin(components: Iterable[pulumi.ComponentResource]) -> None:
+    """Hand to the engine what these components have registered, so that it is made while the rest of the program is still read.
+
+    Registering takes turns with the program, and would otherwise get its first one at the program's end. What fails here is told as ever.
+    """
+
+    async def handed_over() -> None:
+        await asyncio.gather(*(each.urn.future() for each in components), return_exceptions=True)
+        await asyncio.sleep(HAND_OVER)
+
+    _sync_await(handed_over())

@@ -170,7 +170,7 @@ def proxy_container(
     )
 
 
-def address_of(status: kubernetes.core.v1.outputs.ServiceStatus | None) -> str:
-    """Clouds give a host name or an IP."""
+def address_of(status: "kubernetes.core.v1.outputs.ServiceStatus | None") -> str:
+    """Clouds give a host name or an IP. (The type is quoted: the module that it is in takes long to import.)"""
     given = status.load_balancer.ingress if status and status.load_balancer else None
     return str(given[0].ip or given[0].hostname) if given else ""

@@ -13,6 +13,7 @@ from service_failover.clusters.existing import ExistingCluster
 from service_failover.clusters.kind import KindCluster, lacking_operator, require_machine
 from service_failover.config import Settings
 from service_failover.control_plane_image import ControlPlaneImage, load_images
+from service_failover.early import begin
 from service_failover.edition_settings import Edition
 from service_failover.images import Images
 from service_failover.kind.document import kind_name, owner_of
@@ -73,6 +74,7 @@ def create_clusters(settings: Settings) -> dict[str, Cluster]:
     clusters = {
         cluster.name: _create_cluster(cluster, kind=kinds.get(cluster.name), node_image=settings.kind.node_image) for cluster in settings.clusters
     }
+    begin(each for each in clusters.values() if isinstance(each, pulumi.ComponentResource))
     if for_operator:
         existing = {name: cluster for name, cluster in clusters.items() if isinstance(cluster, ExistingCluster)}
         _end_with([problem for name, each in existing.items() if (problem := operator_problem(name, lacking=each.lacking(DEFINITIONS)))])

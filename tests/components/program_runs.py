@@ -16,7 +16,7 @@ import pytest
 import yaml
 from program_recorder import Recorder
 
-from service_failover import definitions
+from service_failover import definitions, early
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +42,8 @@ def run_program(*, preview: bool = False, changes: Mapping[str, Any] | None = No
     """
     recorder = Recorder(preview=preview)
     config = default_config() | dict(changes or {})
-    with nullcontext() if schemas else _no_schemas():
+    with nullcontext() if schemas else _no_schemas(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(early, "HAND_OVER", 0.0)  # there is no engine that could begin meanwhile
         return recorder.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py"), run_name="__main__"), config=config, secrets=secrets)
 
 

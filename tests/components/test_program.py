@@ -252,6 +252,12 @@ def test_the_scheme_waits_for_all_that_it_needs(update: Recorder) -> None:
     } <= waits_for, "a failure would be found by a time-out of the scheme, and not where it happened"
 
 
+def test_the_clusters_begin_while_the_rest_is_read(update: Recorder) -> None:
+    kinds = [update.resources[urn].kind for urn in dict.fromkeys(update.registrations) if urn in update.resources]
+    begun = kinds[: 1 + max(index for index, kind in enumerate(kinds) if kind == "EmbeddedCluster")]
+    assert set(begun) <= {"Stack", "EmbeddedCluster", "Command"}, "the engine makes them meanwhile, which takes longest"
+
+
 def test_the_outputs_are_those_that_tools_rely_on(update: Recorder) -> None:
     assert update.exports["proxyUrl"] == "http://127.77.192.1:8080", "the address of the proxy's Service as this machine reaches it"
     assert update.exports["contexts"] == {"local": "embedded-local", "remote": "embedded-local"}
