@@ -56,11 +56,14 @@ def preview() -> Recorder:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, those tests run together that read the same recordings, so that each recording is made once."""
+    """With several workers, those tests run together that read the recordings of the program, so that each is made once."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
-            reads_program = {"program", "update", "preview"} & set(item.fixturenames)
-            item.add_marker(pytest.mark.xdist_group("program" if reads_program else item.path.stem))
+        if (
+            isinstance(item, pytest.Function)
+            and {"program", "update", "preview"} & set(item.fixturenames)
+            and item.path.is_relative_to(Path(__file__).parent)
+        ):
+            item.add_marker(pytest.mark.xdist_group("program"))
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["update", "preview"])
