@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.interruption import EXIT_CODES
 from bench.report import Report
 
 _CLIENTS = {"delta": "delta", "sotw": "state of the world", "envoy": "Envoy"}
@@ -52,16 +53,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one benchmark; 0 when every goal is met, 1 when one is missed."""
+    """Runs one benchmark; 0 when every goal is met, 1 when one is missed, 130 or 143 when a signal ended it."""
     options = parser().parse_args(arguments)
     settings = {"repeats": options.repeats}
     report = Report(bench=options.command, machine=machine(), settings=settings)
-    asyncio.run(_run(options, report))
+    code = 0
+    try:
+        if options.command == "up":  # without a loop, which would keep the signals to itself
+            from bench import up
+
+            up.run(up.Settings(repeats=options.repeats), report)
+        else:
+            asyncio.run(_run(options, report))
+    except KeyboardInterrupt as ended:
+        code = EXIT_CODES[type(ended)]
+        report.settings["interrupted after"] = ", ".join(f"{len(each.values)} of {each.subject}" for each in report.figures) or "nothing"
     report.machine["load average at the end"] = _load()
     if options.json:
         options.json.write_text(json.dumps(report.to_json(), indent=1) + "\n")
     print(report.to_text())
-    return 0 if all(goal.met for goal in report.goals) else 1
+    return code or (0 if all(goal.met for goal in report.goals) else 1)
 
 
 async def _run(options: argparse.Namespace, report: Report) -> None:
@@ -89,10 +100,6 @@ async def _run(options: argparse.Namespace, report: Report) -> None:
 
             report.settings |= {"rate": options.rate, "clusters": options.clusters}
             await push.run(push.Settings(repeats=options.repeats, rate=options.rate, clusters=options.clusters), report)
-        case "up":
-            from bench import up
-
-            await up.run(up.Settings(repeats=options.repeats), report)
         case "probe":
             from bench import probe
 

@@ -2,12 +2,11 @@
 
 Both begin with nothing, make two clusters by the same command, both at once, and end with the first answer of the proxy. The script gets the objects
 of a stack that was up, certificates included: it only applies them, and waits for what it must. It works on both clusters at once where that is
-possible; somebody who types has it slower.
+possible; somebody who types has it slower. Interrupted, it removes what it has made, and reports what it has measured.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 import yaml
 
 import toolchain
+from bench.interruption import interruptible
 from bench.objects import KUBECONFIG, Object, Step, document, objects, step
 from bench.report import Goal, Report
 from cli.stack import Stack, first_answer
@@ -50,26 +50,36 @@ class Settings:
     repeats: int = 5
 
 
-async def run(settings: Settings, report: Report) -> None:
-    """Measure both; figures and goals go into `report`."""
-    await asyncio.to_thread(_run, settings, report)
+def run(settings: Settings, report: Report) -> None:
+    """Measure both; figures and goals go into `report`. After an interruption (KeyboardInterrupt) those of what was measured until then."""
+    seconds: dict[str, list[float]] = {PULUMI: [], KUBECTL: []}
+    applied: list[int] = []
+    try:
+        with interruptible():
+            _measure(settings, seconds, applied)
+    finally:
+        case = f"two clusters, {sum(applied)} objects"
+        figures = [
+            report.add(case=case, subject=name, metric="nothing to first answer", unit="s", values=values)
+            for name, values in seconds.items()
+            if values
+        ]
+        if len(figures) == len(seconds):
+            ours, theirs = figures
+            report.goals.append(Goal(name="pulumi up against kubectl apply (medians)", value=ours.median / theirs.median, limit=LIMIT, unit="times"))
 
 
-def _run(settings: Settings, report: Report) -> None:
+def _measure(settings: Settings, seconds: Mapping[str, list[float]], applied: list[int]) -> None:
+    """Add the `seconds` of each, and to `applied` the number of objects in each cluster, as soon as they are known."""
     with tempfile.TemporaryDirectory(prefix="service-failover-bench-") as folder:
         directory = Path(folder)
         _, wanted = with_pulumi(directory / "first")  # the objects to apply; and the caches are warm for both
-        seconds: dict[str, list[float]] = {PULUMI: [], KUBECTL: []}
+        applied += [len(each) for each in wanted.values()]
         for repeat in range(settings.repeats):
             # Who is first changes from one repeat to the next.
             for name in (PULUMI, KUBECTL) if repeat % 2 else (KUBECTL, PULUMI):
                 took = with_kubectl(directory / "kubectl", wanted) if name == KUBECTL else with_pulumi(directory / "pulumi")[0]
                 seconds[name].append(took)
-    case = f"two clusters, {sum(len(each) for each in wanted.values())} objects"
-    ours, theirs = (
-        report.add(case=case, subject=name, metric="nothing to first answer", unit="s", values=values) for name, values in seconds.items()
-    )
-    report.goals.append(Goal(name="pulumi up against kubectl apply (medians)", value=ours.median / theirs.median, limit=LIMIT, unit="times"))
 
 
 def with_pulumi(root: Path) -> tuple[float, Mapping[str, list[Object]]]:
@@ -91,7 +101,8 @@ def with_pulumi(root: Path) -> tuple[float, Mapping[str, list[Object]]]:
         return took, objects(json.loads(exported.stdout))
     finally:
         command = [sys.executable, "-m", "cli", "--stack", NAME, "down"]
-        subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=True)
+        # In a session of its own: a Ctrl-C in the terminal does not reach it.
+        subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=True, start_new_session=True)
 
 
 def with_kubectl(root: Path, wanted: Mapping[str, list[Object]]) -> float:
@@ -195,7 +206,7 @@ def _make(name: str, root: Path) -> None:
 def _embedded(verb: str, directory: Path, stdin: str = "") -> str:
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "embedded", verb, "--state-dir", str(directory)]
-    done = subprocess.run(command, cwd=PROJECT, input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=PROJECT, input=stdin, capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode:
         raise RuntimeError(f"embedded {verb}: {done.stderr[-3000:]}")
     return done.stdout

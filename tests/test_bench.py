@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from bench import up
+from bench.__main__ import main
 from bench.objects import SECRET_MARK, Step, objects, step
 from bench.probe import note
 from bench.report import Figure, Goal, Report
@@ -98,6 +101,41 @@ def test_an_up_is_measured_against_a_script(tmp_path: Path) -> None:
     report = measured(tmp_path, "up")
     taken = {subject for _, subject in values(report, "nothing to first answer")}
     assert taken == {"pulumi up", "kubectl apply"}, "each gets to the first answer"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_up_reports_what_it_has_measured(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[str] = []
+
+    def with_pulumi(root: Path) -> tuple[float, dict[str, list[dict[str, Any]]]]:
+        if ended:
+            return 21.0, {}
+        ended.append("warm")
+        return 22.0, {"local": [{}, {}], "remote": [{}]}
+
+    def with_kubectl(root: Path, wanted: object) -> float:
+        if len(ended) < 2:
+            ended.append("once")
+            return 14.0
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)
+            ended.append("removed")
+        return 0.0
+
+    monkeypatch.setattr(up, "with_pulumi", with_pulumi)
+    monkeypatch.setattr(up, "with_kubectl", with_kubectl)
+    before = signal.getsignal(number)
+    assert main(["up", "--repeats", "3"]) == code
+    out = capsys.readouterr().out
+    assert ended[-1] == "removed", "a second signal does not interrupt the cleaning up"
+    assert "interrupted after 2 of pulumi up, 1 of kubectl apply" in out, "the figures are of fewer repeats than were asked for"
+    assert "two clusters, 3 objects" in out, "and they are there"
+    assert signal.getsignal(number) is before, "the handlers are put back"
 
 
 @pytest.mark.unit
