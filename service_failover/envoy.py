@@ -131,7 +131,7 @@ def sample_app_bootstrap(addressing: Addressing, *, health_filter: HealthFilter)
         abort={"http_status": 503, "percentage": {"numerator": 0, "denominator": "HUNDRED"}},
         abort_percent_runtime=SICK_RUNTIME,
     )
-    stream = {"match": {"path": STREAM_PATH}, "direct_response": {"status": 200, "body": {"inline_string": "stream\n" * 500}}}
+    stream = {"match": {"path": STREAM_PATH}, "direct_response": {"status": 200, "body": {"inline_string": "stream." * 500}}}
     return {
         "node": {"cluster": "ingress", "id": "ingress~for-testing", "metadata": {"role": "default~proxy"}},
         "static_resources": {
