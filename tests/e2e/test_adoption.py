@@ -56,9 +56,7 @@ def test_what_was_made_by_kubectl_is_adopted_under_traffic(outside: Outside, tmp
             once.setenv(FORCE, "true")
             adopted = stack.cli("up")
         assert adopted.returncode == 0, f"with it, it is adopted: {adopted.stdout[-6000:]}{adopted.stderr[-3000:]}"
-        # A kept-alive connection ends with the proxy that it goes to; the next request on it is the client's to send again.
-        seen = set(traffic.summary().kinds) - {Kind.OK, Kind.STALE}
-        assert seen == set(), f"no connection is refused, no answer is an error or cut: {traffic.summary()}"
+        assert set(traffic.summary().kinds) == {Kind.OK}, f"no connection is refused or cut, no answer is an error: {traffic.summary()}"
         again = stack.pulumi("up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes", "-s", NAME)
         assert again.returncode == 0, f"and from now on nothing differs: {again.stdout[-3000:]}{again.stderr[-2000:]}"
     finally:
