@@ -89,7 +89,7 @@ class Workspace:
             "PULUMI_HOME": str(self.home),
             # Pulumi writes the whole state after every step of every resource. A checksum beside each of these files would serve nobody here.
             "PULUMI_BACKEND_URL": f"{self.backend.as_uri()}?metadata=skip",
-            # Steps wait for pods; the default counts cores. With many more than these, what others wait for waits itself in a long queue of state writes.
+            # Steps wait for pods; the default counts cores. With many more, what others wait for waits itself in a long queue of state writes.
             "PULUMI_PARALLEL": "20",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
