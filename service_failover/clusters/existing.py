@@ -1,32 +1,22 @@
 """A cluster that is there already: a context of the kubeconfig. It is neither created nor deleted here; only what this project makes in it is.
 
 The program talks to the cluster at two points by itself: before it decides on a namespace it looks whether somebody else has it, and before it makes
-objects for an operator whether that is there.
+objects for an operator whether that is there (`asking`, whose client is imported only then).
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict, TypeVar
+from typing import NotRequired, TypedDict
 
-import httpx2 as httpx
-import lightkube
 import pulumi
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ApiError, ConfigError
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
-from lightkube.resources.core_v1 import Namespace
 
 from service_failover.addressing import CONTAINERS, EMBEDDED, Addressing, realised
 from service_failover.clusters.provider import cluster_provider
 from service_failover.kubeconfigs import Document, UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 from service_failover.names import PROJECT
 from service_failover.validation import ANYTHING, CLUSTER, CONTEXT, SERVER, Plain, arguments, optional
-
-Found = TypeVar("Found", Namespace, CustomResourceDefinition)
-ANSWER_SECONDS = 10.0
-"""How long the API server may take to say what there is."""
 
 
 class ExistingClusterArgs(TypedDict):
@@ -94,28 +84,16 @@ class ExistingCluster(pulumi.ComponentResource):
 
     def owns_namespace(self, name: str) -> bool:
         """Whether the namespace is not there, or is this project's. Ends the program (pulumi.RunError) when the API server does not say."""
-        found = self._found(Namespace, name, said=f"it has a namespace {name}")
-        labels = (found.metadata.labels if found and found.metadata else None) or {}
-        return found is None or labels.get("app.kubernetes.io/part-of") == PROJECT
+        from service_failover.clusters.asking import labels_of_namespace
+
+        labels = labels_of_namespace(name, document=self._document, cluster=self.cluster_name)
+        return labels is None or labels.get("app.kubernetes.io/part-of") == PROJECT
 
     def lacking(self, definitions: Sequence[str]) -> list[str]:
         """Those of `definitions` (full names) that it does not have. Ends the program (pulumi.RunError) when the API server does not say."""
-        return [name for name in definitions if self._found(CustomResourceDefinition, name, said=f"it has the definition {name}") is None]
+        from service_failover.clusters.asking import has_definition
 
-    def _found(self, kind: type[Found], name: str, *, said: str) -> Found | None:
-        """The object of that name which belongs to no namespace; None when there is none."""
-        try:
-            config = KubeConfig.from_dict(self._document).get()
-            return lightkube.Client(config=config, timeout=httpx.Timeout(ANSWER_SECONDS)).get(kind, name)
-        except ApiError as error:
-            if error.status.code == httpx.codes.NOT_FOUND:
-                return None
-            raise pulumi.RunError(f"Cluster {self.cluster_name} does not say whether {said}: {error.status.message}") from None
-        except (httpx.HTTPError, ConfigError, OSError) as error:
-            raise pulumi.RunError(
-                f"Cluster {self.cluster_name} does not answer: {error}\n"
-                f"Is it there? kubectl --context {self._document['current-context']} get namespaces"
-            ) from None
+        return [name for name in definitions if not has_definition(name, document=self._document, cluster=self.cluster_name)]
 
     def contents(self, *, depends_on: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
         """Options for what is in the cluster: it is deleted one by one, since the cluster stays."""

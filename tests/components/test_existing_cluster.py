@@ -19,7 +19,7 @@ from program_recorder import Recorder
 from program_runs import run_program
 
 from embedded.kubeconfig import kubeconfig as embedded_kubeconfig
-from service_failover.clusters import existing
+from service_failover.clusters import asking
 from service_failover.clusters.existing import ExistingCluster
 from service_failover.kubeconfigs import UnusableKubeconfig, kubeconfig_files, read_context, realise_of
 
@@ -208,7 +208,7 @@ def test_an_unknown_context_ends_the_program_before_anything_is_created(kubeconf
 
 def test_an_api_server_that_does_not_answer_is_named_with_what_to_try(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(kubeconfig, local={"server": "https://127.0.0.1:1"}, remote={"server": "https://127.0.0.1:1"})
-    monkeypatch.setattr(existing, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 1.0)
     with pytest.raises(pulumi.RunError, match=r"Cluster local does not answer: .*\n.*kubectl --context local get namespaces"):
         existing_program()
 
@@ -226,14 +226,14 @@ def test_an_api_server_that_does_not_answer_is_named_with_what_to_try(kubeconfig
 def test_a_namespace_is_ours_when_it_is_absent_or_made_here(
     kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: Any, ours: bool
 ) -> None:
-    monkeypatch.setattr(existing.lightkube, "Client", partial(ApiServer, status, body))
+    monkeypatch.setattr(asking.lightkube, "Client", partial(ApiServer, status, body))
     found: list[bool] = []
     Recorder().run(lambda: found.append(ExistingCluster("it", {"cluster_name": "it", "context": "local"}).owns_namespace("gloo-system")))
     assert found == [ours]
 
 
 def test_an_api_server_that_does_not_say_is_quoted(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(existing.lightkube, "Client", partial(ApiServer, 403, {"message": "you may not", "code": 403}))
+    monkeypatch.setattr(asking.lightkube, "Client", partial(ApiServer, 403, {"message": "you may not", "code": 403}))
     with pytest.raises(pulumi.RunError, match="Cluster it does not say whether it has a namespace gloo-system: you may not"):
         Recorder().run(lambda: ExistingCluster("it", {"cluster_name": "it", "context": "local"}).owns_namespace("gloo-system"))
 
