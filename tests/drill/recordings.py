@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from drill.record import Event, EventKind, Objective, Recording
@@ -27,7 +27,8 @@ EVENTS = (
 )
 
 
-def results(stretches: Sequence[Stretch]) -> tuple[Result, ...]:
+@cache
+def results(stretches: tuple[Stretch, ...]) -> tuple[Result, ...]:
     made: list[Result] = []
     begin = 0.0
     for seconds, who, took in stretches:
@@ -41,7 +42,7 @@ def results(stretches: Sequence[Stretch]) -> tuple[Result, ...]:
     return tuple(made)
 
 
-def recording(stretches: Sequence[Stretch] = FAILOVER, **values: Any) -> Recording:
+def recording(stretches: tuple[Stretch, ...] = FAILOVER, **values: Any) -> Recording:
     """The failover above, or another one; `values` replace fields."""
     return Recording(
         **{
