@@ -56,8 +56,8 @@ def require_console(port: int, stack: Stack) -> None:
     except (OSError, ValueError) as error:
         reason = str(getattr(error, "reason", error))
     raise CommandFailed(
-        f"the {DEPLOYMENT} of stack {stack.name!r} shows no console ({reason}). Either it is starting (make status), or it is older than this "
-        f"checkout ({stack.command('up')}), or it is Gloo Enterprise's, which has a console of its own"
+        f"the {DEPLOYMENT} of stack {stack.name!r} shows no console ({reason}). Either it is starting ({stack.command('status')}), or it is "
+        f"older than this checkout ({stack.command('up')}), or it is Gloo Enterprise's, which has a console of its own"
     )
 
 

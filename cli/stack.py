@@ -123,7 +123,7 @@ class Stack:
             raise CommandFailed(f"the stack is not complete. Put right what is named above, then go on where this stopped: {self.command('up')}")
         outputs = self.outputs()
         url = str(outputs["proxyUrl"])
-        print(f"\nProxy:   {url}\nAnswer:  {first_answer(url)}\n\n{self._next_steps()}")
+        print(f"\nProxy:   {url}\nAnswer:  {first_answer(url, then=self.command('status'))}\n\n{self._next_steps()}")
         return outputs
 
     def _next_steps(self) -> str:
@@ -232,8 +232,8 @@ def _tools() -> dict[str, str]:
         return {}
 
 
-def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:
-    """The body of the first 200 from `url`, polled for up to `timeout` seconds."""
+def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT, *, then: str = "make status") -> str:
+    """The body of the first 200 from `url`, polled for up to `timeout` seconds. `then`: what to type when there is none."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -241,7 +241,7 @@ def first_answer(url: str, timeout: float = FIRST_ANSWER_TIMEOUT) -> str:
                 return str(response.read().decode().strip())
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
-                raise CommandFailed(f"{url} gave no answer within {timeout:g} s (last: {error}). See why: make status") from error
+                raise CommandFailed(f"{url} gave no answer within {timeout:g} s (last: {error}). See why: {then}") from error
             time.sleep(0.1)
 
 
