@@ -50,7 +50,8 @@ def _verdict(values: Mapping[str, Any]) -> str:
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"other conditions: {name}: {old[name]} -> {new[name]}" for name in ("rate", "request") if old[name] != new[name])
     promised, promises = old["objective"], new["objective"]
-    yield from (f"other objective: {name}: {promised[name]} -> {promises[name]}" for name in promises if promised[name] != promises[name])
+    judged_by = [name for name in promises if name != "failed_reason"]
+    yield from (f"other objective: {name}: {promised[name]} -> {promises[name]}" for name in judged_by if promised[name] != promises[name])
     missed = [check["text"] for run in new["runs"] for check in run["checks"] if not check["met"]]
     yield from (f"missed now: {text}" for text in dict.fromkeys(missed))
     changes = [(name, change) for name in TITLES if (change := judged(old["spread"][name], new["spread"][name]))]

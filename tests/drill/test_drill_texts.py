@@ -113,13 +113,14 @@ def test_scenarios_and_conditions_that_differ_are_told() -> None:
     one = report(failover(), scenario="a")
     other = document(
         [
-            Outcome.of(recording(failover(), scenario="a", rate=100.0, objective=Objective(failed=5))),
+            Outcome.of(recording(failover(), scenario="a", rate=100.0, objective=Objective(failed=5, failed_reason="it ends"))),
             Outcome.of(recording(failover(), scenario="b")),
         ]
     )
     found = compare(one, other).text
     assert "other conditions: rate: 200.0 -> 100.0" in found
     assert "other objective: failed: 0 -> 5" in found
+    assert "it ends" not in found, "a reason is none"
     assert "b: only in the second report (pass)" in found
     assert "b: only in the first report (pass)" in compare(other, one).text
 
