@@ -63,7 +63,7 @@ test: test-tools test-unit coverage ## every test: units first, then properties,
 	@$(GO) test ./...
 
 test-unit: test-tools ## the tests that start no process
-	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -p no:hypothesispytest -n auto --dist loadgroup -m unit
+	@$(RUN) env -u PYTHONDONTWRITEBYTECODE sh tests/units.sh
 
 coverage: test-tools ## that the components' own tests cover at least 95 % of their branches
 	@$(RUN) env -u PYTHONDONTWRITEBYTECODE python -m pytest -q -n auto --dist loadgroup -m "unit or process" tests/components tests/monitoring --cov --cov-report=term

@@ -9,10 +9,8 @@ import gc
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.rpc import status_pb2
@@ -51,24 +49,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
-def pytest_plugin_registered(plugin: object) -> None:
-    """A worker tells of a test twice, not six times: telling takes as long as most tests."""
-    if type(plugin).__name__ == "WorkerInteractor":
-        plugin.sendevent = partial(_send, plugin.sendevent, durations=plugin.config.option.durations is not None)  # type: ignore[attr-defined]
-
-
-def _send(send: Callable[..., None], name: str, *, durations: bool, **event: Any) -> None:
-    """Leave out what nobody shows: that a test begins and ends, and that what is around it has passed in silence."""
-    if name in {"logstart", "logfinish"}:
-        return
-    if name == "testreport" and event["data"]["outcome"] == "passed":
-        report = event["data"]
-        if report["when"] != "call" and not report["sections"] and not durations:
-            return
-        report["keywords"] = {}
-    send(name, **event)
 
 
 def pytest_collection_finish() -> None:
