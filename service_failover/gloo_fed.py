@@ -22,7 +22,8 @@ class GlooFedArgs(TypedDict):
     """Arguments of GlooFed. It is not told which clusters there are: they register."""
 
     addressing: NotRequired[pulumi.Input[Addressing]]
-    """How it finds the API servers of other clusters: what its own cluster says. Default: what holds where each pod has a network of its own."""
+    """Where it listens, and how it finds the API servers of other clusters: what its own cluster says. Default: what holds where each pod has a
+    network of its own."""
     image: NotRequired[pulumi.Input[str]]
     """Image of the control plane. Default: that of this version."""
     replicas: NotRequired[int]

@@ -66,7 +66,7 @@ authority = CertificateAuthority("shop", {"common_name": "shop"})
 regions = {name: Region(name, cloud_region, authority) for name, cloud_region in REGIONS.items()}
 home = regions[PRIMARY]
 
-federation = GlooFed("federation", {"labels": LABELS}, home.cluster.contents())
+federation = GlooFed("federation", {"addressing": home.cluster.addressing, "labels": LABELS}, home.cluster.contents())
 in_federation = home.cluster.contents(depends_on=federation.foundation)
 registrations = [
     Registration(

@@ -47,7 +47,7 @@ MANIFESTS_TEMPLATE = """{{ .Files.Get "manifests.yaml" }}"""
 def chart_repository(folder: Path) -> Iterator[str]:
     """The URL of the repository, which is there while the block lasts."""
     gloo = _objects(lambda: Gloo("gloo", {"addressing": EMBEDDED, "proxy_port": PORT, "create_namespace": False}))
-    fed = _objects(lambda: GlooFed("fed", {"create_namespace": False}))
+    fed = _objects(lambda: GlooFed("fed", {"addressing": EMBEDDED, "create_namespace": False}))
     folder.mkdir()
     entries = {
         chart.name: [_package(folder, chart.name, version=charts.VERSION, objects=objects)]
