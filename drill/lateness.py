@@ -1,5 +1,4 @@
-"""What makes a stack late, by its configuration: a health check that is slow to notice, slow to trust, or not believed, and a route that lets
-requests wait. Pure.
+"""What makes a stack late, by its configuration: a health check that is slow to notice or slow to trust, and a route that lets requests wait. Pure.
 
 Late is what takes longer than a scenario promises where it says nothing else (drill.record).
 """
@@ -19,12 +18,10 @@ TRUSTED_WITHIN = Objective().recover_within or 0.0
 """Seconds in which an app that is healthy again is to serve."""
 ANSWERED_WITHIN = 15.0
 """Seconds that the gateway gives a request where the route says nothing else."""
-_GLOOS_PANIC = 50
-"""Percent: healthyPanicThreshold where an Upstream says nothing, Gloo's default and Envoy's."""
 
 
 def late_health(upstream: Mapping[str, Any], *, title: str) -> Iterator[str]:
-    """Health checks of an Upstream that take longer than that, or that are not believed when all fail."""
+    """Health checks of an Upstream that take longer than that."""
     for index, check in enumerate(upstream["spec"].get("healthChecks") or []):
         place, interval = f"spec.healthChecks[{index}]", _seconds(check.get("interval"))
         bad, good = int(check.get("unhealthyThreshold") or 1), int(check.get("healthyThreshold") or 1)
@@ -39,12 +36,6 @@ def late_health(upstream: Mapping[str, Any], *, title: str) -> Iterator[str]:
                 f"{title} is held for unhealthy only after {bad} checks without an answer ({place}: unhealthyThreshold, interval, timeout): an app "
                 f"that is silent is noticed after up to {duration(noticed)}"
             )
-    panic = (upstream["spec"].get("loadBalancerConfig") or {}).get("healthyPanicThreshold", _GLOOS_PANIC)
-    if panic:
-        yield (
-            f"{title} panics below {panic:g} % healthy endpoints (spec.loadBalancerConfig.healthyPanicThreshold): with nobody healthy each request "
-            "is tried at all of them, again and again"
-        )
 
 
 def late_routes(resource: Mapping[str, Any], *, title: str) -> Iterator[str]:

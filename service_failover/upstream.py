@@ -32,8 +32,8 @@ class HealthCheckedUpstreamArgs(TypedDict):
     healthy_threshold: NotRequired[pulumi.Input[int]]
     """Successes in a row after which it is healthy again. Default: 1, as in the guide."""
     panic_threshold: NotRequired[pulumi.Input[int]]
-    """Percent of healthy endpoints below which their health is not believed, and requests go to all of them, the standby's too. Gloo's own
-    default is 50. Default: 0, it is always believed: with nobody healthy clients get 503 at once."""
+    """Percent of healthy endpoints below which their health is not believed, and requests go to all of them, the standby's too. With 0 clients
+    get 503 at once when nobody is healthy, and also when the standby misses one check while it serves. Default: none is set, so Gloo's, 50."""
     weighted: NotRequired[bool]
     """Whether members of a failover tier share its traffic by their weights. Plain: it decides whether there is a field. Default: no."""
     namespace: NotRequired[pulumi.Input[str]]
@@ -105,6 +105,10 @@ def service_of(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
 
 def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
     """Spec of the Upstream."""
+    balancing: dict[str, Any] = {
+        **({"healthyPanicThreshold": args["panic_threshold"]} if "panic_threshold" in args else {}),
+        **({"localityWeightedLbConfig": {}} if args.get("weighted") else {}),
+    }
     return {
         "kube": service_of(args),
         "healthChecks": [
@@ -119,10 +123,5 @@ def upstream_spec(args: HealthCheckedUpstreamArgs) -> dict[str, Any]:
                 "httpHealthCheck": {"path": args["path"]},
             }
         ],
-        "loadBalancerConfig": {
-            # Otherwise Envoy tries each request again and again with nobody healthy, each time on a new TLS connection to the standby's cluster:
-            # answers take seconds, and those who could recover are kept busy.
-            "healthyPanicThreshold": args.get("panic_threshold", 0),
-            **({"localityWeightedLbConfig": {}} if args.get("weighted") else {}),
-        },
+        **({"loadBalancerConfig": balancing} if balancing else {}),
     }

@@ -296,7 +296,7 @@ def test_clusters_of_a_tier_share_it_by_weight() -> None:
         [("d", None)],
     ]
     upstream = program.one("Upstream", "default-service-blue-10000").inputs["spec"]
-    assert upstream["loadBalancerConfig"]["localityWeightedLbConfig"] == {}, "without it the weights have no effect"
+    assert upstream["loadBalancerConfig"] == {"localityWeightedLbConfig": {}}, "without it the weights have no effect"
 
 
 def test_a_gateway_serves_every_app_of_its_cluster_that_takes_over() -> None:

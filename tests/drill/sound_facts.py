@@ -32,7 +32,6 @@ def upstream() -> Any:
         "metadata": {"name": "default-service-blue-10000"},
         "spec": {
             "healthChecks": [{"interval": "1s"}],
-            "loadBalancerConfig": {"healthyPanicThreshold": 0},
             "failover": {"prioritizedLocalities": [{"localityEndpoints": [{"lbEndpoints": [endpoint]}]}]},
         },
         "status": ACCEPTED,

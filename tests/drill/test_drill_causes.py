@@ -105,10 +105,6 @@ WEAKNESSES = {
         weaken=lambda facts: replace(facts, since=NOW - timedelta(minutes=1), gateways=[proxy(ready_since=NOW, ready="False")]),
         says="pod 'gateway-proxy-1' in local is not ready, so clients do not get to it: containers with unready status: [envoy]",
     ),
-    "panic to come": Weakness(
-        weaken=changed("Upstream", lambda each: each["spec"].pop("loadBalancerConfig")),
-        says="Upstream 'default-service-blue-10000' panics below 50 % healthy endpoints",
-    ),
     "no failover": Weakness(weaken=changed("Upstream", lambda each: each["spec"].pop("failover")), says="has no failover (spec.failover)"),
     "a duration that is none": Weakness(
         weaken=changed("VirtualService", lambda each: (route_options(each, timeout="soon"), refused(each))),
