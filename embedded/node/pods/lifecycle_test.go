@@ -147,6 +147,13 @@ func (c *cluster) stored() *v1.Pod {
 	return c.pod.DeepCopy()
 }
 
+// deleteWithin deletes a pod as the API server has it deleted: with so many seconds to end in.
+func (c *cluster) deleteWithin(pod *v1.Pod, grace int64) {
+	now := metav1.Now()
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	_ = c.DeletePod(context.Background(), pod)
+}
+
 // gone says whether the object was deleted.
 func (c *cluster) gone() bool {
 	c.mu.Lock()
@@ -232,9 +239,7 @@ func TestAStubbornProcessIsKilledWhenTheGracePeriodIsOver(t *testing.T) {
 	c := newCluster(t)
 	pod := c.run(`trap '' TERM; while :; do sleep 0.02; done`, nil)
 	c.until("it runs", isReady)
-	now, grace := metav1.Now(), int64(1)
-	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-	_ = c.DeletePod(context.Background(), pod)
+	c.deleteWithin(pod, 1)
 	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
 	if main := c.stored().Status.ContainerStatuses[0].State.Terminated; main == nil || main.ExitCode != 137 {
 		t.Errorf("ended as %+v, want 137", main)
@@ -259,9 +264,7 @@ func TestThePreStopHookEndsBeforeTheProcessIsToldToAndReadinessIsAskedForMeanwhi
 		"sh", "-c", ": > " + begun + "; until test -e " + release + "; do sleep 0.02; done; echo hook $FROM_IMAGE >> " + order}}}
 	pod := c.run(`trap 'echo TERM >> `+order+`; exit 0' TERM; while :; do sleep 0.02; done`, hooked(begun, hook))
 	c.until("it is ready", isReady)
-	now, grace := metav1.Now(), int64(30)
-	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-	_ = c.DeletePod(context.Background(), pod)
+	c.deleteWithin(pod, 30)
 	c.until("it says that it is not ready any more", func(status *v1.PodStatus, main *v1.ContainerStatus) bool {
 		return !isReady(status, main) && main.State.Running != nil
 	})
@@ -278,9 +281,7 @@ func TestAPreStopHookGetsNoMoreThanTheGracePeriod(t *testing.T) {
 	c := newCluster(t)
 	pod := c.run(`while :; do sleep 0.02; done`, hooked("/nowhere", v1.LifecycleHandler{Sleep: &v1.SleepAction{Seconds: 600}}))
 	c.until("it is ready", isReady)
-	now, grace := metav1.Now(), int64(1)
-	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-	_ = c.DeletePod(context.Background(), pod)
+	c.deleteWithin(pod, 1)
 	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
 }
 
@@ -289,9 +290,7 @@ func TestAFailedPreStopHookKeepsNothingAlive(t *testing.T) {
 	hook := v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"no-such-program"}}}
 	pod := c.run(`trap 'exit 0' TERM; while :; do sleep 0.02; done`, hooked("/nowhere", hook))
 	c.until("it is ready", isReady)
-	now, grace := metav1.Now(), int64(600)
-	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-	_ = c.DeletePod(context.Background(), pod)
+	c.deleteWithin(pod, 600)
 	c.until("the object is deleted", func(*v1.PodStatus, *v1.ContainerStatus) bool { return c.gone() })
 }
 
